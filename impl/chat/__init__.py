@@ -1,0 +1,1 @@
+"""Chat Server: a Matrix homeserver and identity server."""

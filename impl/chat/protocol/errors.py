@@ -1,0 +1,260 @@
+"""Every refusal of the server, as one tree of exceptions.
+
+    ChatError                          errcode           status
+    ├── InvalidParam                   M_INVALID_PARAM      400
+    │   └── InvalidIdentifier          M_INVALID_PARAM      400
+    ├── MissingParam                   M_MISSING_PARAM      400
+    ├── NotJson                        M_NOT_JSON           400
+    ├── BadJson                        M_BAD_JSON           400
+    │   └── InvalidEvent               M_BAD_JSON           400
+    ├── InvalidUsername                M_INVALID_USERNAME   400
+    ├── UserInUse                      M_USER_IN_USE        400
+    ├── Exclusive                      M_EXCLUSIVE          400
+    ├── RoomInUse                      M_ROOM_IN_USE        400
+    ├── InvalidRoomState               M_INVALID_ROOM_STATE 400
+    ├── WeakPassword                   M_WEAK_PASSWORD      400
+    ├── UnsupportedRoomVersion         M_UNSUPPORTED_ROOM_VERSION  400
+    ├── IncompatibleRoomVersion        M_INCOMPATIBLE_ROOM_VERSION 400
+    ├── Unknown                        M_UNKNOWN            400
+    ├── MissingToken                   M_MISSING_TOKEN      401
+    ├── UnknownToken                   M_UNKNOWN_TOKEN      401
+    ├── Unauthorized                   M_UNAUTHORIZED       401
+    ├── Forbidden                      M_FORBIDDEN          403
+    │   ├── AuthRefused                M_FORBIDDEN          403   .rule
+    │   └── SignatureInvalid           M_FORBIDDEN          403
+    ├── UserDeactivated                M_USER_DEACTIVATED   403
+    ├── GuestAccessForbidden           M_GUEST_ACCESS_FORBIDDEN 403
+    ├── NotFound                       M_NOT_FOUND          404
+    ├── Unrecognized                   M_UNRECOGNIZED       404
+    ├── MethodNotAllowed               M_UNRECOGNIZED       405
+    ├── TooLarge                       M_TOO_LARGE          413
+    │   └── EventTooLarge              M_TOO_LARGE          413
+    ├── LimitExceeded                  M_LIMIT_EXCEEDED     429   .retry_after_ms
+    └── InternalError                  M_UNKNOWN            500
+
+`errcode` and `status` belong to the class; the sentence is given where it is raised. Only
+`chat.http.errors` turns one into a response. Spec: client-server-api/#standard-error-response
+"""
+
+from typing import Any, ClassVar
+
+
+class ChatError(Exception):
+    """A refusal that has a Matrix error code and an HTTP status; `message` is a sentence."""
+
+    errcode: ClassVar[str] = "M_UNKNOWN"
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    def extra(self) -> dict[str, Any]:
+        """Fields of the error response beside `errcode` and `error`."""
+        return {}
+
+
+class InvalidParam(ChatError):
+    """A parameter or field has a value that is not allowed."""
+
+    errcode = "M_INVALID_PARAM"
+
+
+class InvalidIdentifier(InvalidParam):
+    """A string is not a user, room, event, alias, server or media identifier."""
+
+
+class MissingParam(ChatError):
+    """A required parameter or field is absent."""
+
+    errcode = "M_MISSING_PARAM"
+
+
+class NotJson(ChatError):
+    """The bytes are not JSON."""
+
+    errcode = "M_NOT_JSON"
+
+
+class BadJson(ChatError):
+    """The JSON is not of the shape required, or not allowed in canonical JSON."""
+
+    errcode = "M_BAD_JSON"
+
+
+class InvalidEvent(BadJson):
+    """An event does not have the format of its room version."""
+
+
+class InvalidUsername(ChatError):
+    """A wanted user name is not allowed."""
+
+    errcode = "M_INVALID_USERNAME"
+
+
+class UserInUse(ChatError):
+    """A wanted user name is taken."""
+
+    errcode = "M_USER_IN_USE"
+
+
+class Exclusive(ChatError):
+    """A name lies in the exclusive namespace of an application service."""
+
+    errcode = "M_EXCLUSIVE"
+
+
+class RoomInUse(ChatError):
+    """A wanted room alias is taken."""
+
+    errcode = "M_ROOM_IN_USE"
+
+
+class InvalidRoomState(ChatError):
+    """The initial state asked for contradicts itself or the rules."""
+
+    errcode = "M_INVALID_ROOM_STATE"
+
+
+class WeakPassword(ChatError):
+    """A password is too weak."""
+
+    errcode = "M_WEAK_PASSWORD"
+
+
+class UnsupportedRoomVersion(ChatError):
+    """This server does not know the room version."""
+
+    errcode = "M_UNSUPPORTED_ROOM_VERSION"
+
+
+class IncompatibleRoomVersion(ChatError):
+    """The room's version is none that the other server offered; `room_version` names it."""
+
+    errcode = "M_INCOMPATIBLE_ROOM_VERSION"
+
+    def __init__(self, message: str, room_version: str) -> None:
+        super().__init__(message)
+        self.room_version = room_version
+
+    def extra(self) -> dict[str, Any]:
+        """The `room_version` of the room."""
+        return {"room_version": self.room_version}
+
+
+class Unknown(ChatError):
+    """A refusal for which the spec has no better code."""
+
+
+class MissingToken(ChatError):
+    """The request carries no access token."""
+
+    errcode = "M_MISSING_TOKEN"
+    status = 401
+
+
+class UnknownToken(ChatError):
+    """The access token is not known; after a `soft_logout` the device still exists."""
+
+    errcode = "M_UNKNOWN_TOKEN"
+    status = 401
+
+    def __init__(self, message: str = "Unknown access token", *, soft_logout: bool = False) -> None:
+        super().__init__(message)
+        self.soft_logout = soft_logout
+
+    def extra(self) -> dict[str, Any]:
+        """`soft_logout`, which clients read to keep or drop their keys."""
+        return {"soft_logout": self.soft_logout}
+
+
+class Unauthorized(ChatError):
+    """The request is not authenticated as it must be."""
+
+    errcode = "M_UNAUTHORIZED"
+    status = 401
+
+
+class Forbidden(ChatError):
+    """The caller may not do this."""
+
+    errcode = "M_FORBIDDEN"
+    status = 403
+
+
+class AuthRefused(Forbidden):
+    """The authorisation rules refuse an event; `rule` is the number in its version's list."""
+
+    def __init__(self, message: str, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class SignatureInvalid(Forbidden):
+    """A signature is missing, malformed or wrong."""
+
+
+class UserDeactivated(ChatError):
+    """The account has been deactivated."""
+
+    errcode = "M_USER_DEACTIVATED"
+    status = 403
+
+
+class GuestAccessForbidden(ChatError):
+    """Guests may not do this."""
+
+    errcode = "M_GUEST_ACCESS_FORBIDDEN"
+    status = 403
+
+
+class NotFound(ChatError):
+    """What the request names does not exist, or the caller may not know of it."""
+
+    errcode = "M_NOT_FOUND"
+    status = 404
+
+
+class Unrecognized(ChatError):
+    """No such endpoint."""
+
+    errcode = "M_UNRECOGNIZED"
+    status = 404
+
+
+class MethodNotAllowed(Unrecognized):
+    """The endpoint exists, but not with this method."""
+
+    status = 405
+
+
+class TooLarge(ChatError):
+    """A body or field is larger than allowed."""
+
+    errcode = "M_TOO_LARGE"
+    status = 413
+
+
+class EventTooLarge(TooLarge):
+    """An event or one of its fields is larger than the spec allows."""
+
+
+class LimitExceeded(ChatError):
+    """Too many requests; try again after `retry_after_ms` milliseconds."""
+
+    errcode = "M_LIMIT_EXCEEDED"
+    status = 429
+
+    def __init__(self, message: str = "Too many requests", *, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
+
+    def extra(self) -> dict[str, Any]:
+        """`retry_after_ms`, in milliseconds."""
+        return {"retry_after_ms": self.retry_after_ms}
+
+
+class InternalError(ChatError):
+    """The server failed; what it was stands in the log."""
+
+    status = 500
