@@ -1,0 +1,1 @@
+"""The configuration: keys, units, defaults and checks."""
