@@ -19,6 +19,7 @@
     ├── MissingToken                   M_MISSING_TOKEN      401
     ├── UnknownToken                   M_UNKNOWN_TOKEN      401
     ├── Unauthorized                   M_UNAUTHORIZED       401
+    ├── InteractiveAuthRequired        none, or the refusal's       401
     ├── Forbidden                      M_FORBIDDEN          403
     │   ├── AuthRefused                M_FORBIDDEN          403   .rule
     │   └── SignatureInvalid           M_FORBIDDEN          403
@@ -52,6 +53,10 @@ class ChatError(Exception):
     def extra(self) -> dict[str, Any]:
         """Fields of the error response beside `errcode` and `error`."""
         return {}
+
+    def body(self) -> dict[str, Any]:
+        """The whole error response."""
+        return {"errcode": self.errcode, "error": self.message, **self.extra()}
 
 
 class InvalidParam(ChatError):
@@ -173,6 +178,44 @@ class Unauthorized(ChatError):
 
     errcode = "M_UNAUTHORIZED"
     status = 401
+
+
+class InteractiveAuthRequired(ChatError):
+    """Stages of user-interactive authentication are missing, or the last one was refused.
+
+    Spec: client-server-api/#user-interactive-api-in-the-rest-api
+    """
+
+    status = 401
+
+    def __init__(
+        self,
+        *,
+        session: str,
+        flows: list[list[str]],
+        completed: list[str],
+        params: dict[str, Any] | None = None,
+        refusal: ChatError | None = None,
+    ) -> None:
+        super().__init__("Further authentication is required")
+        self.session = session
+        self.flows = flows
+        self.completed = completed
+        self.params = params or {}
+        self.refusal = refusal
+
+    def body(self) -> dict[str, Any]:
+        """The state of the session, and why its last stage was refused, if it was."""
+        state: dict[str, Any] = {
+            "session": self.session,
+            "flows": [{"stages": stages} for stages in self.flows],
+            "params": self.params,
+        }
+        if self.completed:
+            state["completed"] = self.completed
+        if self.refusal is not None:
+            state |= {"errcode": self.refusal.errcode, "error": self.refusal.message}
+        return state
 
 
 class Forbidden(ChatError):
