@@ -79,6 +79,9 @@ class Event(msgspec.Struct, frozen=True, eq=False):
         unsigned: dict[str, Any] = self.pdu.get("unsigned", {})
         return unsigned
 
+    def __repr__(self) -> str:
+        return f"<Event {self.event_id} {self.type} {self.state_key!r} by {self.sender}>"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Event) and other.event_id == self.event_id
 

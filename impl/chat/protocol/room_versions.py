@@ -66,11 +66,17 @@ class RoomRules:
 
 
 _TOP_LEVEL_V1 = frozenset(
-    "event_id type room_id sender state_key content hashes signatures depth prev_events"
-    " prev_state auth_events origin origin_server_ts membership".split()
+    {
+        *("event_id", "type", "room_id", "sender", "state_key", "content", "hashes"),
+        *("signatures", "depth", "prev_events", "prev_state", "auth_events", "origin"),
+        *("origin_server_ts", "membership"),
+    }
 )
 _POWER_LEVEL_KEYS = frozenset(
-    "ban events events_default kick redact state_default users users_default".split()
+    {
+        *("ban", "events", "events_default", "kick", "redact", "state_default", "users"),
+        "users_default",
+    }
 )
 _REDACTION_V1 = RedactionRules(
     top_level=_TOP_LEVEL_V1,
@@ -140,9 +146,7 @@ V6 = replace(
     notification_levels_checked=True,
 )
 V7 = replace(V6, version="7", auth_rule_list="7", knocking=True)
-V8 = replace(
-    V7, version="8", auth_rule_list="8", redaction=_REDACTION_V8, restricted_joins=True
-)
+V8 = replace(V7, version="8", auth_rule_list="8", redaction=_REDACTION_V8, restricted_joins=True)
 V9 = replace(V8, version="9", redaction=_REDACTION_V9)
 V10 = replace(
     V9,
