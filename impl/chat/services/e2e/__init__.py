@@ -1,0 +1,1 @@
+"""End-to-end encryption: the server keeps public keys and passes messages on."""

@@ -1,0 +1,107 @@
+"""Read receipts and typing notices, by interned room."""
+
+from dataclasses import dataclass
+
+from chat.storage import streams
+from chat.storage.engine import Transaction
+from chat.storage.streams import Change, Kind
+
+UNTHREADED = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How far a user has read. `thread_id`: "" where unthreaded; `ts` in milliseconds."""
+
+    room: int
+    user_id: str
+    kind: str
+    thread_id: str
+    event_id: str
+    ts: int
+
+
+_COLUMNS = "room, user_id, type, thread_id, event_id, ts"
+
+
+def put(tx: Transaction, receipt: Receipt) -> None:
+    """Replace the receipt of this user, kind and thread; the superseded one leaves no row."""
+    (pos,) = streams.append(tx, [Change(Kind.RECEIPT, receipt.room, receipt.user_id, None)])
+    tx.run(
+        "INSERT INTO receipts (room, user_id, type, thread_id, event_id, ts, pos)"
+        " VALUES (:room, :user_id, :type, :thread, :event_id, :ts, :pos)"
+        " ON CONFLICT (room, user_id, type, thread_id)"
+        " DO UPDATE SET event_id = excluded.event_id, ts = excluded.ts, pos = excluded.pos",
+        room=receipt.room,
+        user_id=receipt.user_id,
+        type=receipt.kind,
+        thread=receipt.thread_id,
+        event_id=receipt.event_id,
+        ts=receipt.ts,
+        pos=pos,
+    )
+
+
+def find(tx: Transaction, room: int, user_id: str, kind: str, thread_id: str) -> Receipt | None:
+    """The receipt of this user, kind and thread, or None."""
+    row = tx.row(
+        f"SELECT {_COLUMNS} FROM receipts WHERE room = :room AND user_id = :user_id"  # noqa: S608 - constant columns
+        " AND type = :type AND thread_id = :thread",
+        room=room,
+        user_id=user_id,
+        type=kind,
+        thread=thread_id,
+    )
+    return Receipt(*row) if row else None
+
+
+def changed(tx: Transaction, rooms: list[int], after: int, upto: int) -> list[Receipt]:
+    """Receipts of these rooms at positions in (after, upto], in their order."""
+    found = tx.rows(
+        f"SELECT {_COLUMNS} FROM receipts WHERE room = ANY(:rooms)"  # noqa: S608 - constant columns
+        " AND pos > :after AND pos <= :upto ORDER BY pos",
+        rooms=rooms,
+        after=after,
+        upto=upto,
+    )
+    return [Receipt(*row) for row in found]
+
+
+def set_typing(tx: Transaction, room: int, user_id: str, expires_ms: int | None) -> None:
+    """Say that the user types until `expires_ms`, or no longer."""
+    if expires_ms is None:
+        tx.run("DELETE FROM typing WHERE room = :room AND user_id = :user", room=room, user=user_id)
+    else:
+        tx.run(
+            "INSERT INTO typing (room, user_id, expires_ts) VALUES (:room, :user, :expires)"
+            " ON CONFLICT (room, user_id) DO UPDATE SET expires_ts = excluded.expires_ts",
+            room=room,
+            user=user_id,
+            expires=expires_ms,
+        )
+    streams.append(tx, [Change(Kind.TYPING, room, None, None)])
+
+
+def end_expired_typing(tx: Transaction, now_ms: int) -> None:
+    """Whoever has not renewed the notice types no longer."""
+    rooms = {
+        room
+        for (room,) in tx.rows(
+            "DELETE FROM typing WHERE expires_ts <= :now RETURNING room", now=now_ms
+        )
+    }
+    if rooms:
+        streams.append(tx, [Change(Kind.TYPING, room, None, None) for room in sorted(rooms)])
+
+
+def typing_in(tx: Transaction, rooms: list[int], now_ms: int) -> dict[int, list[str]]:
+    """Who types in each of these rooms; rooms where nobody does are absent."""
+    found: dict[int, list[str]] = {}
+    for room, user_id in tx.rows(
+        "SELECT room, user_id FROM typing WHERE room = ANY(:rooms) AND expires_ts > :now"
+        " ORDER BY room, user_id",
+        rooms=rooms,
+        now=now_ms,
+    ):
+        found.setdefault(room, []).append(user_id)
+    return found
