@@ -52,6 +52,17 @@ def parse_user_id(text: str, *, historical: bool = True) -> UserId:
     return UserId(text)
 
 
+def is_user_id(value: object) -> bool:
+    """Whether `value` is a user ID, of today's or the historical grammar."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parse_user_id(value)
+    except InvalidIdentifier:
+        return False
+    return True
+
+
 def parse_new_localpart(text: str) -> str:
     """The localpart of a user who is about to register: `a-z0-9._=-/+`, at least one character."""
     if not isinstance(text, str) or not _NEW_LOCALPART.fullmatch(text):

@@ -36,7 +36,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from chat.protocol.event import Event, StateKey
 from chat.protocol.identifiers import EventId
-from chat.protocol.room_versions import RoomRules
+from chat.protocol.room_versions import RoomRules, StateResolution
+from chat.protocol.state_resolution.lookups import Lookups
+from chat.protocol.state_resolution.v1 import resolve_v1
+from chat.protocol.state_resolution.v2 import resolve_v2
+
+__all__ = ["auth_difference_of", "conflicted_subgraph_of", "resolve"]
 
 
 def resolve(
@@ -54,7 +59,15 @@ def resolve(
     An event of the auth difference can set a key which no state has; it is then added to the
     answer. All other entries of the resolved state are the unconflicted ones.
     """
-    raise NotImplementedError
+    lookups = Lookups(rules, event, unconflicted, is_rejected, frozenset(conflicted))
+    present = {
+        key: {event_id for event_id in entries if event_id is not None}
+        for key, entries in conflicted.items()
+    }
+    if rules.state_resolution is StateResolution.V1:
+        return resolve_v1(present, lookups)
+    own = {event_id for entries in present.values() for event_id in entries}
+    return resolve_v2(own, set(auth_difference()), set(conflicted_subgraph()), lookups)
 
 
 def auth_difference_of(
@@ -62,7 +75,9 @@ def auth_difference_of(
     auth_events: Callable[[EventId], Iterable[EventId]],
 ) -> set[EventId]:
     """The auth difference of states given by their events' IDs; walks whole auth chains."""
-    raise NotImplementedError
+    chains = [_auth_graph(state, auth_events)[1].keys() for state in states]
+    everything = {event_id for chain in chains for event_id in chain}
+    return {one for one in everything if any(one not in chain for chain in chains)}
 
 
 def conflicted_subgraph_of(
@@ -70,4 +85,28 @@ def conflicted_subgraph_of(
     auth_events: Callable[[EventId], Iterable[EventId]],
 ) -> set[EventId]:
     """The conflicted subgraph of these events; walks whole auth chains."""
-    raise NotImplementedError
+    reached, cited_by = _auth_graph(conflicted, auth_events)
+    found = set(conflicted)
+    waiting = list(found)
+    while waiting:
+        more = cited_by.get(waiting.pop(), set()) - found
+        found |= more
+        waiting += more
+    return found & reached
+
+
+def _auth_graph(
+    tips: Iterable[EventId], auth_events: Callable[[EventId], Iterable[EventId]]
+) -> tuple[set[EventId], dict[EventId, set[EventId]]]:
+    """The tips with their auth chains, and for every event of the chains who cites it."""
+    reached = set(tips)
+    waiting = list(reached)
+    cited_by: dict[EventId, set[EventId]] = {}
+    while waiting:
+        citing = waiting.pop()
+        for cited in auth_events(citing):
+            cited_by.setdefault(cited, set()).add(citing)
+            if cited not in reached:
+                reached.add(cited)
+                waiting.append(cited)
+    return reached, cited_by
