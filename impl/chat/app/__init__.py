@@ -1,0 +1,1 @@
+"""Wiring: configuration → Server → WSGI application; gunicorn; commands."""

@@ -1,0 +1,122 @@
+"""The log: one line per record, `time level logger: message key=value …`."""
+
+import json
+import logging
+import logging.config
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from gunicorn.glogging import Logger as GunicornLogger
+
+from chat.config.load import ConfigError
+from chat.config.model import Config
+
+# Every attribute that a record has by itself; whatever else it carries came in by `extra`.
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
+
+
+class LineFormatter(logging.Formatter):
+    """Writes a record on one line, its `extra` as key=value; tracebacks follow on their own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's own name
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        facts = "".join(
+            f" {name}={_one_word(value)}"
+            for name, value in vars(record).items()
+            if name not in _OWN_ATTRIBUTES
+        )
+        message = _one_line(record.message)
+        return f"{time[:-6]}Z {record.levelname} {record.process} {record.name}: {message}{facts}"
+
+
+def _one_line(text: str) -> str:
+    """`text` with control characters escaped, so that nobody can forge a line."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def _one_word(value: object) -> str:
+    text = str(value)
+    plain = text.isprintable() and not any(mark in text for mark in ' "=')
+    return text if plain and text else json.dumps(text)
+
+
+class MasterLogger(GunicornLogger):  # type: ignore[misc]
+    """gunicorn's own messages, sent where everything else goes; requests are logged by us."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave handlers and levels to `configure`."""
+        self.cfg = cfg
+        self._access_log_enabled = False
+        self.error_log.propagate = True
+
+    def reopen_files(self) -> None:
+        """Open log files anew, after a rotation (SIGUSR1)."""
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.close()  # the next record opens it again
+
+
+def configure(config: Config) -> None:
+    """Send the log where the configuration says. Raises ConfigError."""
+    settings = _plain(config) if config.log_config is None else _from_file(config.log_config)
+    try:
+        logging.config.dictConfig(settings)
+    except (ValueError, TypeError, AttributeError, ImportError, OSError) as error:
+        cause = error.__cause__ or error
+        raise ConfigError([f"log_config or log_file: {error} ({cause})"]) from error
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    handler: dict[str, Any] = {"class": "logging.StreamHandler", "formatter": "line"}
+    if config.log_file is not None:
+        handler |= {
+            "class": "logging.handlers.WatchedFileHandler",
+            "filename": str(config.log_file),
+            "encoding": "utf-8",
+        }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": LineFormatter}},
+        "handlers": {"log": handler},
+        "root": {"level": config.log_level, "handlers": ["log"]},
+    }
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    """Read a logging configuration, replacing what only exists inside Synapse."""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError([f"log_config: {path} cannot be read: {error}"]) from error
+    if not isinstance(settings, dict):
+        raise ConfigError([f"log_config: {path} is not a logging configuration"])
+    return _without_synapse(settings) | {"disable_existing_loggers": False}
+
+
+def _without_synapse(settings: dict[str, Any]) -> dict[str, Any]:
+    """A generated Synapse file buffers through a class of its own: use the buffered handler."""
+    buffers = {
+        name: handler["target"]
+        for name, handler in (settings.get("handlers") or {}).items()
+        if str(handler.get("class", "")).startswith("synapse.") and "target" in handler
+    }
+    handlers = {
+        name: handler
+        for name, handler in (settings.get("handlers") or {}).items()
+        if name not in buffers
+    }
+    loggers = {
+        name: _redirected(logger, buffers)
+        for name, logger in (settings.get("loggers") or {}).items()
+    }
+    root = _redirected(settings.get("root") or {}, buffers)
+    return settings | {"handlers": handlers, "loggers": loggers, "root": root}
+
+
+def _redirected(logger: dict[str, Any], buffers: dict[str, str]) -> dict[str, Any]:
+    if "handlers" not in logger:
+        return logger
+    return logger | {"handlers": [buffers.get(name, name) for name in logger["handlers"]]}
