@@ -65,6 +65,10 @@ class Kind(Protocol):
         """The value as the program uses it; reports to `place` what cannot be read."""
         ...
 
+    def form(self) -> str:
+        """What is written, in a word or two of Markdown."""
+        ...
+
     def schema(self) -> Schema:
         """JSON Schema of what may be written."""
         ...
@@ -79,6 +83,9 @@ class Flag:
             place.refuse(repr(value), "true or false")
             return False
         return value
+
+    def form(self) -> str:
+        return "true or false"
 
     def schema(self) -> Schema:
         return {"type": "boolean"}
@@ -97,6 +104,9 @@ class Text:
             place.refuse("this value" if self.secret else repr(value), self.allowed)
             return ""
         return value
+
+    def form(self) -> str:
+        return "secret text" if self.secret else "text"
 
     def schema(self) -> Schema:
         return {"type": "string", **({"pattern": f"^(?:{self.pattern})$"} if self.pattern else {})}
@@ -123,6 +133,9 @@ class Number:
             return 0
         return float(value) if self.fractions else int(value)
 
+    def form(self) -> str:
+        return "number" if self.fractions else "whole number"
+
     def schema(self) -> Schema:
         bounds = {} if self.maximum is None else {"maximum": self.maximum}
         return {"type": "number" if self.fractions else "integer", "minimum": self.minimum} | bounds
@@ -147,6 +160,9 @@ class Scaled:
             place.refuse(repr(value), self.allowed)
             return 0
         return int(match[1]) * self.factors[match[2]]
+
+    def form(self) -> str:
+        return "duration" if "s" in self.factors else "size"
 
     def schema(self) -> Schema:
         units = "|".join(self.factors)
@@ -175,6 +191,9 @@ class Choice:
             return ""
         return value
 
+    def form(self) -> str:
+        return " \\| ".join(f"`{word}`" for word in self.words)
+
     def schema(self) -> Schema:
         return {"enum": list(self.words)}
 
@@ -189,6 +208,9 @@ class File:
             return Path()
         return place.folder / Path(value).expanduser()
 
+    def form(self) -> str:
+        return "path"
+
     def schema(self) -> Schema:
         return {"type": "string", "minLength": 1}
 
@@ -202,6 +224,9 @@ class Url:
             place.refuse(repr(value), "an http:// or https:// address")
             return ""
         return value
+
+    def form(self) -> str:
+        return "URL"
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^https?://"}
@@ -226,6 +251,9 @@ class Network:
             place.refuse(repr(value), "an IP address or range such as 10.0.0.0/8 or fe80::/10")
             return ""
 
+    def form(self) -> str:
+        return "IP range"
+
     def schema(self) -> Schema:
         return {"type": "string"}
 
@@ -241,6 +269,9 @@ class Address:
             place.refuse(repr(value), "an IP address such as 127.0.0.1, ::1, 0.0.0.0 or ::")
             return ""
 
+    def form(self) -> str:
+        return "IP address"
+
     def schema(self) -> Schema:
         return {"type": "string"}
 
@@ -254,6 +285,9 @@ class Items:
     def read(self, value: Any, place: Place) -> tuple[Any, ...]:
         entries = value if isinstance(value, list) else [value]
         return tuple(self.kind.read(one, place.at(str(i))) for i, one in enumerate(entries))
+
+    def form(self) -> str:
+        return f"list of: {self.kind.form()}"
 
     def schema(self) -> Schema:
         return {"type": "array", "items": self.kind.schema()}
@@ -273,6 +307,9 @@ class Table:
         if kind is None:
             return {str(name): one for name, one in value.items()}
         return {str(name): kind.read(one, place.at(str(name))) for name, one in value.items()}
+
+    def form(self) -> str:
+        return "map" if self.kind is None else f"map to: {self.kind.form()}"
 
     def schema(self) -> Schema:
         return {"type": "object"} | (
@@ -301,6 +338,9 @@ class Section:
         if read is not None and self.check is not None:
             self.check(read, place)
         return read
+
+    def form(self) -> str:
+        return f"section {self.record.__name__}"
 
     def schema(self) -> Schema:
         return record_schema(self.record)
