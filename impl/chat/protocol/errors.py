@@ -8,6 +8,8 @@
     ├── BadJson                        M_BAD_JSON           400
     │   └── InvalidEvent               M_BAD_JSON           400
     ├── InvalidUsername                M_INVALID_USERNAME   400
+    ├── KeyTooLarge                    M_KEY_TOO_LARGE      400
+    ├── ProfileTooLarge                M_PROFILE_TOO_LARGE  400
     ├── UserInUse                      M_USER_IN_USE        400
     ├── Exclusive                      M_EXCLUSIVE          400
     ├── RoomInUse                      M_ROOM_IN_USE        400
@@ -97,6 +99,18 @@ class InvalidUsername(ChatError):
     """A wanted user name is not allowed."""
 
     errcode = "M_INVALID_USERNAME"
+
+
+class KeyTooLarge(ChatError):
+    """The name of a profile field is too long."""
+
+    errcode = "M_KEY_TOO_LARGE"
+
+
+class ProfileTooLarge(ChatError):
+    """A profile would become too large."""
+
+    errcode = "M_PROFILE_TOO_LARGE"
 
 
 class UserInUse(ChatError):
