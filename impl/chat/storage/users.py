@@ -38,6 +38,11 @@ def exists(tx: Transaction, user_id: str) -> bool:
     return tx.row("SELECT 1 FROM users WHERE name = :user_id", user_id=user_id) is not None
 
 
+def lock(tx: Transaction, user_id: str) -> None:
+    """Let changes to what this user has wait for each other until the transaction ends."""
+    tx.rows("SELECT name FROM users WHERE name = :name FOR NO KEY UPDATE", name=user_id)
+
+
 def insert(tx: Transaction, user: User, created_ms: int) -> None:
     """Make the account. Raises UserInUse when another one has the name."""
     made = tx.run(

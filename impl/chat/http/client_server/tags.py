@@ -15,17 +15,13 @@ from chat.services import account_data
 def get_room_tags(ctx: Context, request: GetRoomTagsRequest, /) -> GetRoomTagsResponse:
     """GET /user/{userId}/rooms/{roomId}/tags"""
     account_data.check_own(ctx.user, request.user_id)
-    return GetRoomTagsResponse(
-        tags=account_data.tags(ctx.server, request.user_id, request.room_id)
-    )
+    return GetRoomTagsResponse(tags=account_data.tags(ctx.server, request.user_id, request.room_id))
 
 
 def set_room_tag(ctx: Context, request: SetRoomTagRequest, /) -> Empty:
     """PUT /user/{userId}/rooms/{roomId}/tags/{tag}"""
     account_data.check_own(ctx.user, request.user_id)
-    account_data.set_tag(
-        ctx.server, request.user_id, request.room_id, request.tag, request.body
-    )
+    account_data.set_tag(ctx.server, request.user_id, request.room_id, request.tag, request.body)
     return Empty()
 
 
