@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +27,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
-from datamodel_code_generator import DataModelType, InputFileType, LiteralType, generate
+from datamodel_code_generator import InputFileType, LiteralType, generate
+from datamodel_code_generator.enums import DataModelType
 from datamodel_code_generator.format import PythonVersion
 
 ROOT = Path(__file__).resolve().parent
@@ -49,7 +51,7 @@ BOUNDS = {
     "exclusiveMaximum": "lt",
     "multipleOf": "multiple_of",
 }
-STRUCT_OPTIONS = {"#all#": {"base_class_kwargs": {"frozen": True, "omit_defaults": True}}}
+STRUCT_OPTIONS = {"frozen": True, "omit_defaults": True}
 SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 Json: TypeAlias = dict[str, Any]
@@ -250,7 +252,9 @@ class Schemas:
 
     def _class_names(self) -> dict[Key, str]:
         """The class of each component. A body `FooRequest` is `FooBody`: the record is the request."""
-        bodies = {self.key(op.file, schema["$ref"]) for op, schema in self._bodies() if "$ref" in schema}
+        bodies = {
+            self.key(op.file, schema["$ref"]) for op, schema in self._bodies() if "$ref" in schema
+        }
         names = {}
         for file in self.spec.documents:
             for name in self.spec.schemas(file) if self.spec.has_module(file) else ():
@@ -601,7 +605,7 @@ def write_models(schemas: Schemas, work: Path) -> dict[str, str]:
         output_model_type=DataModelType.MsgspecStruct,
         target_python_version=PythonVersion.PY_311,
         keyword_only=True,
-        extra_template_data=STRUCT_OPTIONS,
+        extra_template_data=defaultdict(dict, {"#all#": {"base_class_kwargs": STRUCT_OPTIONS}}),
         snake_case_field=True,
         enum_field_as_literal=LiteralType.All,
         use_annotated=True,
@@ -762,7 +766,9 @@ class StubWriter:
         return ", ".join(found)
 
     def _client(self, operation: Operation) -> str:
-        return "\n\n".join(part for part in (self._call(operation), self._decoder(operation)) if part)
+        return "\n\n".join(
+            part for part in (self._call(operation), self._decoder(operation)) if part
+        )
 
     def _call(self, operation: Operation) -> str:
         use = self.hints.use
@@ -833,7 +839,9 @@ def write_routes(spec: Spec, schemas: Schemas, api: str) -> str:
             f"    router.add({op.function.upper()}, {stem}.{op.function} if {stem} else None)"
             for op in operations
         ]
-    listing = "\n".join(f"    {op.function.upper()}," for f in files for op in spec.operations_of(f))
+    listing = "\n".join(
+        f"    {op.function.upper()}," for f in files for op in spec.operations_of(f)
+    )
     title = f'"""Every operation of the {api} API, and the place where handlers are handed over."""'
     imports = [
         "from __future__ import annotations",

@@ -12,7 +12,10 @@ GET_CONTENT_AUTHED = Operation(
     api="media",
     module="authed_content_repo",
     method="GET",
-    paths=("/_matrix/client/v1/media/download/{serverName}/{mediaId}",),
+    paths=(
+        "/_matrix/client/v1/media/download/{serverName}/{mediaId}",
+        "/_matrix/client/unstable/org.matrix.msc3916/media/download/{serverName}/{mediaId}",
+    ),
     request=authed_content_repo.GetContentAuthedRequest,
     parameters=(
         Parameter("serverName", "path", "server_name"),
@@ -28,7 +31,10 @@ GET_CONTENT_OVERRIDE_NAME_AUTHED = Operation(
     api="media",
     module="authed_content_repo",
     method="GET",
-    paths=("/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}",),
+    paths=(
+        "/_matrix/client/v1/media/download/{serverName}/{mediaId}/{fileName}",
+        "/_matrix/client/unstable/org.matrix.msc3916/media/download/{serverName}/{mediaId}/{fileName}",
+    ),
     request=authed_content_repo.GetContentOverrideNameAuthedRequest,
     parameters=(
         Parameter("serverName", "path", "server_name"),
@@ -45,7 +51,10 @@ GET_CONTENT_THUMBNAIL_AUTHED = Operation(
     api="media",
     module="authed_content_repo",
     method="GET",
-    paths=("/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}",),
+    paths=(
+        "/_matrix/client/v1/media/thumbnail/{serverName}/{mediaId}",
+        "/_matrix/client/unstable/org.matrix.msc3916/media/thumbnail/{serverName}/{mediaId}",
+    ),
     request=authed_content_repo.GetContentThumbnailAuthedRequest,
     parameters=(
         Parameter("serverName", "path", "server_name"),
@@ -65,7 +74,10 @@ GET_URL_PREVIEW_AUTHED = Operation(
     api="media",
     module="authed_content_repo",
     method="GET",
-    paths=("/_matrix/client/v1/media/preview_url",),
+    paths=(
+        "/_matrix/client/v1/media/preview_url",
+        "/_matrix/client/unstable/org.matrix.msc3916/media/preview_url",
+    ),
     request=authed_content_repo.GetUrlPreviewAuthedRequest,
     parameters=(
         Parameter("url", "query", "url"),
@@ -79,7 +91,10 @@ GET_CONFIG_AUTHED = Operation(
     api="media",
     module="authed_content_repo",
     method="GET",
-    paths=("/_matrix/client/v1/media/config",),
+    paths=(
+        "/_matrix/client/v1/media/config",
+        "/_matrix/client/unstable/org.matrix.msc3916/media/config",
+    ),
     request=authed_content_repo.GetConfigAuthedRequest,
     security="accessToken",
     rate_limit="rc_media",
@@ -89,7 +104,7 @@ UPLOAD_CONTENT = Operation(
     api="media",
     module="content_repo",
     method="POST",
-    paths=("/_matrix/media/v3/upload",),
+    paths=("/_matrix/media/v3/upload", "/_matrix/media/r0/upload", "/_matrix/media/v1/upload"),
     request=content_repo.UploadContentRequest,
     parameters=(
         Parameter("Content-Type", "header", "content_type"),
@@ -105,7 +120,10 @@ UPLOAD_CONTENT_TO_MXC = Operation(
     api="media",
     module="content_repo",
     method="PUT",
-    paths=("/_matrix/media/v3/upload/{serverName}/{mediaId}",),
+    paths=(
+        "/_matrix/media/v3/upload/{serverName}/{mediaId}",
+        "/_matrix/media/unstable/fi.mau.msc2246/upload/{serverName}/{mediaId}",
+    ),
     request=content_repo.UploadContentToMXCRequest,
     parameters=(
         Parameter("serverName", "path", "server_name"),
@@ -123,7 +141,7 @@ CREATE_CONTENT = Operation(
     api="media",
     module="content_repo",
     method="POST",
-    paths=("/_matrix/media/v1/create",),
+    paths=("/_matrix/media/v1/create", "/_matrix/media/unstable/fi.mau.msc2246/create"),
     request=content_repo.CreateContentRequest,
     security="accessToken",
     rate_limit="rc_media_create",
@@ -133,7 +151,11 @@ GET_CONTENT = Operation(
     api="media",
     module="content_repo",
     method="GET",
-    paths=("/_matrix/media/v3/download/{serverName}/{mediaId}",),
+    paths=(
+        "/_matrix/media/v3/download/{serverName}/{mediaId}",
+        "/_matrix/media/r0/download/{serverName}/{mediaId}",
+        "/_matrix/media/v1/download/{serverName}/{mediaId}",
+    ),
     request=content_repo.GetContentRequest,
     parameters=(
         Parameter("serverName", "path", "server_name"),
@@ -149,7 +171,11 @@ GET_CONTENT_OVERRIDE_NAME = Operation(
     api="media",
     module="content_repo",
     method="GET",
-    paths=("/_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}",),
+    paths=(
+        "/_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}",
+        "/_matrix/media/r0/download/{serverName}/{mediaId}/{fileName}",
+        "/_matrix/media/v1/download/{serverName}/{mediaId}/{fileName}",
+    ),
     request=content_repo.GetContentOverrideNameRequest,
     parameters=(
         Parameter("serverName", "path", "server_name"),
@@ -166,7 +192,11 @@ GET_CONTENT_THUMBNAIL = Operation(
     api="media",
     module="content_repo",
     method="GET",
-    paths=("/_matrix/media/v3/thumbnail/{serverName}/{mediaId}",),
+    paths=(
+        "/_matrix/media/v3/thumbnail/{serverName}/{mediaId}",
+        "/_matrix/media/r0/thumbnail/{serverName}/{mediaId}",
+        "/_matrix/media/v1/thumbnail/{serverName}/{mediaId}",
+    ),
     request=content_repo.GetContentThumbnailRequest,
     parameters=(
         Parameter("serverName", "path", "server_name"),
@@ -186,7 +216,11 @@ GET_URL_PREVIEW = Operation(
     api="media",
     module="content_repo",
     method="GET",
-    paths=("/_matrix/media/v3/preview_url",),
+    paths=(
+        "/_matrix/media/v3/preview_url",
+        "/_matrix/media/r0/preview_url",
+        "/_matrix/media/v1/preview_url",
+    ),
     request=content_repo.GetUrlPreviewRequest,
     parameters=(
         Parameter("url", "query", "url"),
@@ -200,7 +234,7 @@ GET_CONFIG = Operation(
     api="media",
     module="content_repo",
     method="GET",
-    paths=("/_matrix/media/v3/config",),
+    paths=("/_matrix/media/v3/config", "/_matrix/media/r0/config", "/_matrix/media/v1/config"),
     request=content_repo.GetConfigRequest,
     security="accessToken",
     rate_limit="rc_media",
