@@ -1,0 +1,749 @@
+"""One database, SQLite or PostgreSQL, behind one set of statements.
+
+A `Store` runs pieces of work, each a function of an open `Transaction`: `read` in a consistent
+snapshot, `write` durably. Storage functions take the transaction and never commit. Everything in
+which the two databases differ stands in this module.
+
+Statements are written once. Beside plain SQL that both databases speak (`ON CONFLICT`,
+`RETURNING`, `WITH`), there are four forms, translated and remembered per statement text:
+
+    :name                                a parameter
+    = ANY(:names), <> ALL(:names)        a list as parameter
+    ROWS(:pairs AS room bigint, k int)   a list of tuples as a table, with its columns' types
+    FOR NO KEY UPDATE                    left out on SQLite, whose writer is alone anyway
+
+SQLite: all writes pass one connection. Whoever comes first leads: runs all the work that waits,
+each piece in a savepoint, commits once, and hands over to the first of those who came meanwhile. A
+refusal undoes its own savepoint only. The commit (an fsync) runs in a thread, so that other
+greenlets go on and gather the next group. Readers have connections of their own, and see the last
+commit.
+
+PostgreSQL: each piece of work has a connection of its own. BEGIN travels with the first statement.
+Work is run again after a serialization failure or a deadlock, so it must not act on anything but
+the transaction.
+
+Under gevent (threads monkey-patched) waiting is cooperative; without it everything works the same,
+for commands and tests.
+"""
+
+import fcntl
+import json
+import re
+import sqlite3
+import tempfile
+import threading
+from abc import ABC, abstractmethod
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import gevent.monkey
+import gevent.socket
+import gevent.threadpool
+import psycopg2
+import psycopg2.extensions
+import sqlalchemy
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+from chat.config.model import Database
+from chat.storage import schema
+
+T = TypeVar("T")
+Scalar: TypeAlias = str | int | bytes | None
+Value: TypeAlias = Scalar | Sequence[str] | Sequence[int] | Sequence[Sequence[Scalar]]
+Row: TypeAlias = tuple[Any, ...]
+
+BUSY_TIMEOUT_MS = 10_000
+STATEMENT_TIMEOUT_MS = 60_000
+LOCK_TIMEOUT_MS = 10_000
+IDLE_TIMEOUT_MS = 30_000
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+ATTEMPTS = 5  # of a piece of work that conflicts with others
+READERS = 4  # SQLite connections kept for reading
+
+
+class DatabaseInUse(Exception):
+    """Another server process serves this SQLite file."""
+
+
+class DatabaseConflict(Exception):
+    """A piece of work lost against others too often; nothing of it was written."""
+
+
+class _ConnectionLost(Exception):
+    """The database closed the connection before the end of the work."""
+
+
+# --- statements ---
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+_LIST = re.compile(r"(= ANY|<> ALL)\(:([a-z_][a-z0-9_]*)\)")
+_ROWS = re.compile(r"ROWS\(:([a-z_][a-z0-9_]*) AS ([^)]*)\)")
+
+
+class _Statement:
+    """A statement in one database's own style; `bind` turns parameters into that style."""
+
+    __slots__ = ("lists", "sql", "tables")
+
+    def __init__(self, sql: str, lists: tuple[str, ...], tables: tuple[tuple[str, int], ...]):
+        self.sql = sql
+        self.lists = lists
+        self.tables = tables
+
+
+def _columns(declared: str) -> list[tuple[str, str]]:
+    """`room bigint, k int` as [(name, type), …]."""
+    return [(name, kind) for name, kind in (entry.split() for entry in declared.split(","))]
+
+
+@lru_cache(maxsize=2048)
+def _for_sqlite(sql: str) -> _Statement:
+    lists: list[str] = []
+
+    def as_list(match: re.Match[str]) -> str:
+        lists.append(match[2])
+        word = "IN" if match[1] == "= ANY" else "NOT IN"
+        return f"{word} (SELECT value FROM json_each(:{match[2]}))"  # noqa: S608 - names of ours
+
+    def as_table(match: re.Match[str]) -> str:
+        lists.append(match[1])
+        columns = ", ".join(
+            f"json_extract(value, '$[{i}]') AS {name}"
+            for i, (name, _) in enumerate(_columns(match[2]))
+        )
+        return f"(SELECT {columns} FROM json_each(:{match[1]}))"  # noqa: S608 - names of ours
+
+    text = _ROWS.sub(as_table, _LIST.sub(as_list, sql))
+    text = text.replace(" FOR NO KEY UPDATE", "")
+    return _Statement(text, tuple(lists), ())
+
+
+@lru_cache(maxsize=2048)
+def _for_postgresql(sql: str) -> _Statement:
+    tables: list[tuple[str, int]] = []
+
+    def as_table(match: re.Match[str]) -> str:
+        columns = _columns(match[2])
+        tables.append((match[1], len(columns)))
+        arrays = ", ".join(f"%({match[1]}__{i})s::{kind}[]" for i, (_, kind) in enumerate(columns))
+        names = ", ".join(name for name, _ in columns)
+        return f"(SELECT * FROM unnest({arrays}) AS unnested({names}))"  # noqa: S608 - names of ours
+
+    text = _ROWS.sub(as_table, sql.replace("%", "%%"))
+    return _Statement(_PARAMETER.sub(r"%(\1)s", text), (), tuple(tables))
+
+
+@lru_cache(maxsize=512)
+def _sqlite_insert(table: str, columns: tuple[str, ...]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of ours
+
+
+@lru_cache(maxsize=512)
+def _postgresql_insert(table: str, columns: tuple[str, ...]) -> str:
+    kinds = schema.column_types(table)
+    arrays = ", ".join(f"%s::{kinds[column]}[]" for column in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - names of ours
+
+
+def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[list[Scalar]]:
+    """Rows as columns; empty columns where there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
+# --- transactions ---
+
+
+class Transaction(ABC):
+    """An open transaction; valid only inside the piece of work that it was handed to."""
+
+    def __init__(self, observer: Callable[[str], None] | None) -> None:
+        self._observer = observer
+        self.callbacks: list[Callable[[], None]] = []
+
+    @abstractmethod
+    def rows(self, sql: str, **params: Value) -> list[Row]:
+        """All rows of the answer."""
+
+    @abstractmethod
+    def row(self, sql: str, **params: Value) -> Row | None:
+        """The first row of the answer, or None."""
+
+    @abstractmethod
+    def run(self, sql: str, **params: Value) -> int:
+        """Execute a statement; the number of rows that it touched."""
+
+    @abstractmethod
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> None:
+        """Insert many rows by one statement; nothing happens for no rows."""
+
+    @abstractmethod
+    def numbers(self, sequence: str, count: int) -> list[int]:
+        """`count` numbers of a sequence of the schema that no row has; in no certain order."""
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once this work is durable; never when it is undone."""
+        self.callbacks.append(callback)
+
+
+class _SqliteTransaction(Transaction):
+    def __init__(
+        self, connection: sqlite3.Connection, observer: Callable[[str], None] | None
+    ) -> None:
+        super().__init__(observer)
+        self._connection = connection
+
+    def _execute(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+        if self._observer is not None:
+            self._observer(sql)
+        statement = _for_sqlite(sql)
+        for name in statement.lists:
+            params[name] = json.dumps(params[name])
+        return self._connection.execute(statement.sql, params)
+
+    def rows(self, sql: str, **params: Value) -> list[Row]:
+        return self._execute(sql, params).fetchall()
+
+    def row(self, sql: str, **params: Value) -> Row | None:
+        found: list[Row] = self._execute(sql, params).fetchall()
+        return found[0] if found else None
+
+    def run(self, sql: str, **params: Value) -> int:
+        return self._execute(sql, params).rowcount
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> None:
+        if rows:
+            if self._observer is not None:
+                self._observer(f"INSERT INTO {table}")
+            self._connection.executemany(_sqlite_insert(table, tuple(columns)), rows)
+
+    def numbers(self, sequence: str, count: int) -> list[int]:
+        row = self.row(
+            "UPDATE sequences SET next = next + :count WHERE name = :name RETURNING next",
+            count=count,
+            name=sequence,
+        )
+        assert row is not None, f"no sequence {sequence}"
+        return list(range(row[0] - count, row[0]))
+
+
+class _PostgresTransaction(Transaction):
+    def __init__(
+        self,
+        connection: Any,
+        begin: str,
+        blocks: "_NumberBlocks",
+        observer: Callable[[str], None] | None,
+    ) -> None:
+        super().__init__(observer)
+        self._cursor = connection.cursor()
+        self._blocks = blocks
+        self._begin = begin  # emptied by the first statement, with which it travels
+
+    @property
+    def begun(self) -> bool:
+        """Whether the database knows of this transaction."""
+        return not self._begin
+
+    def _execute(self, sql: str, params: Any) -> None:
+        if self._observer is not None:
+            self._observer(sql)
+        begin, self._begin = self._begin, ""
+        self._cursor.execute(begin + sql, params)
+
+    def _run(self, sql: str, params: dict[str, Any]) -> None:
+        statement = _for_postgresql(sql)
+        for name, width in statement.tables:
+            for i, column in enumerate(_transposed(params[name], width)):
+                params[f"{name}__{i}"] = column
+        self._execute(statement.sql, params)
+
+    def rows(self, sql: str, **params: Value) -> list[Row]:
+        self._run(sql, params)
+        found: list[Row] = self._cursor.fetchall()
+        return found
+
+    def row(self, sql: str, **params: Value) -> Row | None:
+        self._run(sql, params)
+        found: Row | None = self._cursor.fetchone()
+        return found
+
+    def run(self, sql: str, **params: Value) -> int:
+        self._run(sql, params)
+        return int(self._cursor.rowcount)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> None:
+        if rows:
+            sql = _postgresql_insert(table, tuple(columns))
+            self._execute(sql, _transposed(rows, len(columns)))
+
+    def numbers(self, sequence: str, count: int) -> list[int]:
+        return self._blocks.take(sequence, count, self._fetch_block)
+
+    def _fetch_block(self, sequence: str) -> int:
+        row = self.row("SELECT nextval(:name)", name=f"sequence_{sequence}")
+        assert row is not None
+        return int(row[0])
+
+    def close(self, verb: str) -> None:
+        """COMMIT or ROLLBACK, unless nothing was begun."""
+        if self.begun:
+            self._cursor.execute(verb)
+        self._cursor.close()
+
+
+class _NumberBlocks:
+    """Numbers taken from the database's sequences in blocks, so that few transactions ask for them.
+
+    A sequence is not transactional: numbers that a rolled-back transaction took are lost, no harm.
+    """
+
+    def __init__(self) -> None:
+        self._left: defaultdict[str, deque[int]] = defaultdict(deque)
+
+    def take(self, sequence: str, count: int, fetch: Callable[[str], int]) -> list[int]:
+        """`count` numbers; `fetch` gives the first number of a new block."""
+        left = self._left[sequence]
+        taken: list[int] = []
+        while len(taken) < count:
+            try:
+                taken.append(left.popleft())
+            except IndexError:
+                start = fetch(sequence)
+                left.extend(range(start, start + schema.SEQUENCE_BLOCK))
+        return taken
+
+
+# --- stores ---
+
+
+class Store(ABC):
+    """One database. Connections are opened when first needed, so after a server has forked.
+
+    `exclusive` is True when no other process can change the database, so that caches may trust
+    themselves. `observer` is called with the text of every statement (tests, metrics).
+    """
+
+    exclusive: bool
+    observer: Callable[[str], None] | None = None
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        self._engine = engine
+
+    @abstractmethod
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in one consistent snapshot; it must not write."""
+
+    @abstractmethod
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` and commit: durable on return. Whatever it raises undoes it.
+
+        `work` may be run again after a conflict with others. Raises DatabaseConflict when that
+        happened too often.
+        """
+
+    @abstractmethod
+    def schema_lock(self, connection: sqlalchemy.Connection) -> None:
+        """Wait until no other process changes the schema; held until the transaction's end."""
+
+    @contextmanager
+    def schema_connection(self) -> Iterator[sqlalchemy.Connection]:
+        """A SQLAlchemy connection for migrations, alone with the schema, in one transaction."""
+        with self._engine.begin() as connection:
+            self.schema_lock(connection)
+            yield connection
+
+    @abstractmethod
+    def announce(self, channel: str) -> None:
+        """Tell the other processes that something was committed; an exclusive store has none."""
+
+    @abstractmethod
+    def await_announcement(self, channel: str, timeout_s: float) -> bool:
+        """Wait until a process announces something on `channel`; False when none did in time."""
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def open_store(database: Database) -> Store:
+    """The store that the configuration names; nothing is opened or locked yet."""
+    if database.name == "sqlite3":
+        return SqliteStore(str(database.args["database"]))
+    return PostgresStore(database)
+
+
+class _Job(Generic[T]):
+    """A piece of work that waits for the SQLite writer, then its outcome."""
+
+    __slots__ = ("callbacks", "done", "error", "result", "wake", "work")
+
+    def __init__(self, work: Callable[[Transaction], T]) -> None:
+        self.work = work
+        self.done = False
+        self.result: T | None = None
+        self.error: Exception | None = DatabaseConflict("The writer was interrupted")
+        self.callbacks: list[Callable[[], None]] = []
+        self.wake = threading.Lock()  # released to wake: the work is done, or its turn to lead
+        self.wake.acquire()
+
+    def run(self, tx: Transaction) -> None:
+        """Do the work, perhaps again."""
+        self.result, self.error, self.callbacks = self.work(tx), None, tx.callbacks
+
+    def committed(self) -> None:
+        """Call back, unless the work was undone."""
+        try:
+            for callback in self.callbacks if self.error is None else ():
+                callback()
+        except Exception as error:  # handed to the one who waits for this job
+            self.error = error
+
+    def end(self) -> None:
+        """Wake whoever waits for the outcome."""
+        self.done = True
+        self.wake.release()
+
+
+class SqliteStore(Store):
+    """A SQLite file in WAL mode: one writer with group commit, readers beside it."""
+
+    exclusive = True
+
+    def __init__(self, path: str) -> None:
+        if path == ":memory:":
+            # Readers have connections of their own, so even a passing database is a file.
+            self._folder = tempfile.TemporaryDirectory(prefix="chat-")
+            path = str(Path(self._folder.name) / "memory.db")
+        self.path = Path(path)
+        engine = sqlalchemy.create_engine(
+            f"sqlite+pysqlite:///{path}",
+            poolclass=QueuePool,
+            pool_size=READERS,
+            max_overflow=-1,
+            pool_reset_on_return=None,
+            connect_args={
+                "isolation_level": None,  # transactions are begun and ended by this module
+                "check_same_thread": False,  # a commit runs in the committing thread
+                "cached_statements": 512,
+            },
+        )
+        sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
+        sqlalchemy.event.listen(engine, "begin", _begin_immediate)
+        super().__init__(engine)
+        self._guard = threading.Lock()  # of the two below; never held while waiting
+        self._waiting: list[_Job[Any]] = []
+        self._led = False  # somebody writes, or was woken to do so
+        self._writer: sqlite3.Connection | None = None
+        self._commit_pool: gevent.threadpool.ThreadPool | None = None
+        self._lock_file: Any = None
+
+    def lock(self) -> None:
+        """Refuse other server processes until `close`, by a lock file. Raises DatabaseInUse."""
+        lock_file = Path(f"{self.path}.lock").open("a")  # noqa: SIM115 - held until close
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock_file.close()
+            raise DatabaseInUse(f"{self.path} is served by another process") from None
+        self._lock_file = lock_file
+
+    def schema_lock(self, connection: sqlalchemy.Connection) -> None:
+        """BEGIN IMMEDIATE, sent at the begin, keeps the others out."""
+
+    def announce(self, channel: str) -> None:
+        """Nobody else is there."""
+
+    def await_announcement(self, channel: str, timeout_s: float) -> bool:
+        raise NotImplementedError(f"No other process announces on {channel} ({timeout_s} s)")
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        pooled = self._engine.raw_connection()
+        connection = pooled.driver_connection
+        assert isinstance(connection, sqlite3.Connection)
+        try:
+            connection.execute("BEGIN")
+            return work(_SqliteTransaction(connection, self.observer))
+        finally:
+            connection.rollback()
+            pooled.close()
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        job = _Job(work)
+        with self._guard:
+            self._waiting.append(job)
+            leads, self._led = not self._led, True
+        interruption = None if leads else _uninterrupted(job.wake.acquire)
+        if not job.done:
+            interruption = self._lead() or interruption
+        if interruption is not None:
+            raise interruption
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]  # no error: the work's own result
+
+    def _lead(self) -> BaseException | None:
+        """Do all the work that waits, then wake who waited for it, and the next leader last."""
+        jobs: list[_Job[Any]] = []
+        try:
+            with self._guard:
+                jobs, self._waiting = self._waiting, []
+            return self._write_jobs(jobs)
+        finally:
+            with self._guard:
+                next_leader = self._waiting[0] if self._waiting else None
+                self._led = next_leader is not None
+            for job in jobs:
+                job.end()
+            if next_leader is not None:
+                next_leader.wake.release()
+
+    def _write_jobs(self, jobs: list[_Job[Any]]) -> BaseException | None:
+        connection = self._writer_connection()
+        try:
+            return self._write_group(connection, jobs)
+        except sqlite3.Error:
+            # One of them broke the whole transaction, or the commit failed: each by itself.
+            interruptions = [self._write_alone(connection, job) for job in jobs]
+            return next(filter(None, interruptions), None)
+
+    def _writer_connection(self) -> sqlite3.Connection:
+        if self._writer is None:
+            pooled = self._engine.raw_connection()
+            assert isinstance(pooled.driver_connection, sqlite3.Connection)
+            self._writer = pooled.driver_connection
+            pooled.detach()
+        return self._writer
+
+    def _write_group(
+        self, connection: sqlite3.Connection, jobs: list[_Job[Any]]
+    ) -> BaseException | None:
+        with _rolled_back_on_error(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                self._run_in_savepoint(connection, job)
+            interruption = self._commit(connection)
+        for job in jobs:
+            job.committed()
+        return interruption
+
+    def _run_in_savepoint(self, connection: sqlite3.Connection, job: _Job[Any]) -> None:
+        connection.execute("SAVEPOINT job")
+        try:
+            job.run(_SqliteTransaction(connection, self.observer))
+        except sqlite3.OperationalError:
+            raise  # the file, the disk or the statement, not a refusal: others may be hit as well
+        except Exception as error:  # handed to the one who waits for this job
+            job.error = error
+            connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+
+    def _write_alone(self, connection: sqlite3.Connection, job: _Job[Any]) -> BaseException | None:
+        try:
+            with _rolled_back_on_error(connection):
+                connection.execute("BEGIN IMMEDIATE")
+                job.run(_SqliteTransaction(connection, self.observer))
+                interruption = self._commit(connection)
+        except Exception as error:  # handed to the one who waits for this job
+            job.error = error
+            return None
+        job.committed()
+        return interruption
+
+    def _commit(self, connection: sqlite3.Connection) -> BaseException | None:
+        """Commit, in a thread under gevent; what was thrown at this greenlet while it waited."""
+        if not gevent.monkey.is_module_patched("threading"):
+            connection.commit()
+            return None
+        if self._commit_pool is None:
+            self._commit_pool = gevent.threadpool.ThreadPool(1)
+        committing = self._commit_pool.spawn(connection.commit)
+        interruption = _uninterrupted(committing.wait)
+        committing.get()
+        return interruption
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._commit_pool is not None:
+            self._commit_pool.kill()
+        super().close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+
+def _uninterrupted(wait: Callable[[], object]) -> BaseException | None:
+    """Wait to the end whatever is thrown at this greenlet; what was thrown is returned."""
+    interruption = None
+    while True:
+        try:
+            wait()
+        except BaseException as error:  # the work is under way, others wait for it
+            interruption = error
+        else:
+            return interruption
+
+
+@contextmanager
+def _rolled_back_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # WAL without it may lose acknowledged commits
+        "foreign_keys = ON",
+        "cache_size = -16384",  # KiB
+        "journal_size_limit = 67108864",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: sqlalchemy.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class PostgresStore(Store):
+    """PostgreSQL 13 or newer, through a bounded pool of connections."""
+
+    exclusive = False
+
+    def __init__(self, database: Database) -> None:
+        _use_cooperative_waiting()
+        args = {name: value for name, value in database.args.items() if not name.startswith("cp_")}
+        settings = {
+            "statement_timeout": STATEMENT_TIMEOUT_MS,
+            "lock_timeout": LOCK_TIMEOUT_MS,
+            "idle_in_transaction_session_timeout": IDLE_TIMEOUT_MS,
+        }
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        args["options"] = f"{args.get('options', '')} {options}".strip()
+        args.setdefault("tcp_user_timeout", IDLE_TIMEOUT_MS)
+        args.setdefault("application_name", "chat")
+        super().__init__(
+            sqlalchemy.create_engine(
+                "postgresql+psycopg2://",
+                creator=lambda: psycopg2.connect(**args),
+                pool_size=database.cp_min,
+                max_overflow=max(0, database.cp_max - database.cp_min),
+                pool_use_lifo=True,
+                pool_reset_on_return=None,
+            )
+        )
+        self._blocks = _NumberBlocks()
+        self._listener: Any = None
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        return self._attempt(work, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;", "ROLLBACK")[
+            0
+        ]
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        result, callbacks = self._attempt(work, "BEGIN;", "COMMIT")
+        for callback in callbacks:
+            callback()
+        return result
+
+    def _attempt(
+        self, work: Callable[[Transaction], T], begin: str, end: str
+    ) -> tuple[T, list[Callable[[], None]]]:
+        for _ in range(ATTEMPTS):
+            try:
+                return self._once(work, begin, end)
+            except (
+                psycopg2.errors.SerializationFailure,
+                psycopg2.errors.DeadlockDetected,
+                _ConnectionLost,
+            ) as error:
+                lost = error
+        raise DatabaseConflict(f"Gave up after {ATTEMPTS} attempts: {lost}") from lost
+
+    def _once(
+        self, work: Callable[[Transaction], T], begin: str, end: str
+    ) -> tuple[T, list[Callable[[], None]]]:
+        pooled = self._engine.raw_connection()
+        connection: Any = pooled.driver_connection
+        connection.autocommit = True  # BEGIN and COMMIT are sent by this module
+        tx = _PostgresTransaction(connection, begin, self._blocks, self.observer)
+        try:
+            result = self._run(work, tx, connection)
+            tx.close(end)
+        except BaseException:
+            self._abandon(pooled, tx)
+            raise
+        pooled.close()
+        return result, tx.callbacks
+
+    def _run(self, work: Callable[[Transaction], T], tx: Transaction, connection: Any) -> T:
+        try:
+            return work(tx)
+        except psycopg2.OperationalError as error:
+            if connection.closed:
+                # Before COMMIT was sent, so nothing is written. The idle connections died with it.
+                self._engine.dispose()
+                raise _ConnectionLost(str(error)) from error
+            raise
+
+    def _abandon(self, pooled: PoolProxiedConnection, tx: _PostgresTransaction) -> None:
+        """Give a connection back after an error; one that does not answer is dropped."""
+        try:
+            tx.close("ROLLBACK")
+        except (psycopg2.Error, gevent.Timeout):
+            pooled.invalidate()
+        pooled.close()
+
+    def schema_lock(self, connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schema.SCHEMA_LOCK})")
+
+    def announce(self, channel: str) -> None:
+        self.write(lambda tx: tx.rows("SELECT pg_notify(:channel, '')", channel=channel))
+
+    def await_announcement(self, channel: str, timeout_s: float) -> bool:
+        listener = self._listening(channel)
+        if not listener.notifies:
+            with suppress(TimeoutError):
+                gevent.socket.wait_read(listener.fileno(), timeout_s, TimeoutError())
+            listener.poll()
+        announced = bool(listener.notifies)
+        listener.notifies.clear()
+        return announced
+
+    def _listening(self, channel: str) -> Any:
+        if self._listener is None or self._listener.closed:
+            pooled = self._engine.raw_connection()
+            self._listener = pooled.driver_connection
+            pooled.detach()
+            self._listener.autocommit = True
+            self._listener.cursor().execute(f"LISTEN {channel}")
+        return self._listener
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        super().close()
+
+
+def _use_cooperative_waiting() -> None:
+    """Under gevent, let other greenlets run while a greenlet waits for PostgreSQL."""
+    if gevent.monkey.is_module_patched("socket"):
+        psycopg2.extensions.set_wait_callback(_wait)
+
+
+def _wait(connection: Any) -> None:
+    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+        if state == psycopg2.extensions.POLL_READ:
+            gevent.socket.wait_read(connection.fileno())
+        else:
+            gevent.socket.wait_write(connection.fileno())

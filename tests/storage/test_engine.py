@@ -1,0 +1,308 @@
+"""The store: one set of statements on both databases, group commit, retries, refusals."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chat.config.model import Database
+from chat.protocol.errors import Forbidden
+from chat.storage import engine, schema
+from chat.storage.engine import DatabaseInUse, SqliteStore, Store, Transaction, open_store
+from chat_testing.databases import statements
+
+
+def put(pos: int, kind: int = 1) -> Callable[[Transaction], None]:
+    return lambda tx: tx.insert("change_log", ("pos", "kind"), [(pos, kind)])
+
+
+def positions(store: Store) -> list[int]:
+    return [pos for (pos,) in store.read(lambda tx: tx.rows("SELECT pos FROM change_log"))]
+
+
+def test_parameters_lists_and_tables_work_alike(store: Store) -> None:
+    store.write(
+        lambda tx: tx.insert(
+            "change_log",
+            ("pos", "kind", "user_id"),
+            [(1, 1, "@100%:a"), (2, 1, None), (3, 2, "it's :x")],
+        )
+    )
+
+    def work(tx: Transaction) -> None:
+        one = "SELECT pos FROM change_log WHERE "
+        assert tx.row(one + "user_id = :user", user="@100%:a") == (1,)
+        assert tx.row(one + "user_id LIKE '%x'") == (3,)
+        assert tx.rows(one + "pos = ANY(:some) ORDER BY pos", some=[3, 1, 9]) == [(1,), (3,)]
+        assert tx.rows(one + "user_id = ANY(:some)", some=["it's :x"]) == [(3,)]
+        assert tx.rows(one + "pos = ANY(:some)", some=[]) == []
+        assert tx.rows(one + "pos <> ALL(:some) ORDER BY pos", some=[1]) == [(2,), (3,)]
+        joined = (
+            "SELECT w.b, c.pos FROM ROWS(:wanted AS a bigint, b text) w"
+            " JOIN change_log c ON c.pos = w.a ORDER BY c.pos"
+        )
+        assert tx.rows(joined, wanted=[(3, "x"), (1, None)]) == [(None, 1), ("x", 3)]
+        assert tx.rows(joined, wanted=[]) == []
+
+    store.read(work)
+
+
+def test_insert_takes_columns_of_only_nulls_and_no_rows(store: Store) -> None:
+    def work(tx: Transaction) -> None:
+        tx.insert("change_log", ("pos", "kind", "room"), [(1, 1, None), (2, 1, None)])
+        tx.insert("change_log", ("pos", "kind"), [])
+
+    store.write(work)
+    assert positions(store) == [1, 2]
+
+
+def test_run_counts_rows_and_returning_gives_them(store: Store) -> None:
+    store.write(lambda tx: tx.insert("change_log", ("pos", "kind"), [(1, 1), (2, 1)]))
+    assert store.write(lambda tx: tx.run("UPDATE change_log SET kind = 5")) == 2
+    deleted = store.write(lambda tx: tx.rows("DELETE FROM change_log WHERE pos = 2 RETURNING kind"))
+    assert deleted == [(5,)]
+
+
+def test_a_raised_refusal_undoes_everything_of_its_work(store: Store) -> None:
+    called: list[str] = []
+
+    def refuse(tx: Transaction) -> None:
+        put(1)(tx)
+        tx.after_commit(lambda: called.append("refused"))
+        raise Forbidden("no")
+
+    with pytest.raises(Forbidden):
+        store.write(refuse)
+    store.write(put(2))
+    assert positions(store) == [2]
+    assert called == []
+
+
+def test_callbacks_run_after_the_commit(store: Store) -> None:
+    seen: list[list[int]] = []
+
+    def work(tx: Transaction) -> None:
+        put(1)(tx)
+        tx.after_commit(lambda: seen.append(positions(store)))
+
+    store.write(work)
+    assert seen == [[1]]
+
+
+def test_a_reader_keeps_its_snapshot(store: Store) -> None:
+    def work(tx: Transaction) -> tuple[int, int]:
+        before = len(tx.rows("SELECT 1 FROM change_log"))
+        store.write(put(1))
+        return before, len(tx.rows("SELECT 1 FROM change_log"))
+
+    assert store.read(work) == (0, 0)
+    assert positions(store) == [1]
+
+
+def test_numbers_are_never_given_twice_even_beyond_a_block(store: Store) -> None:
+    def take(count: int) -> list[int]:
+        return store.write(lambda tx: tx.numbers("ev", count))
+
+    taken = take(3) + take(schema.SEQUENCE_BLOCK * 2) + take(1)
+    assert len(set(taken)) == len(taken) == schema.SEQUENCE_BLOCK * 2 + 4
+
+
+def test_many_writers_lose_nothing(store: Store) -> None:
+    def writer(start: int) -> None:
+        for i in range(20):
+            store.write(put(start + i))
+
+    threads = [threading.Thread(target=writer, args=(1 + 20 * i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(positions(store)) == list(range(1, 161))
+
+
+def test_statements_are_observed(store: Store) -> None:
+    with statements(store) as seen:
+        store.read(lambda tx: tx.row("SELECT 1"))
+    assert seen == ["SELECT 1"]
+
+
+# --- SQLite: group commit ---
+
+
+def in_one_group(store: SqliteStore, works: list[Callable[[Transaction], None]]) -> list[object]:
+    """Run `works` as one group, made to wait by a work before them; their outcomes."""
+    gathered, outcomes = threading.Event(), [None] * len(works)
+
+    def run(i: int) -> None:
+        try:
+            store.write(works[i])
+        except Exception as error:
+            outcomes[i] = error
+
+    first = threading.Thread(target=store.write, args=(lambda _: gathered.wait(5),))
+    first.start()
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(works))]
+    for thread in threads:
+        thread.start()
+    while len(store._waiting) < len(works):
+        pass
+    gathered.set()
+    for thread in [first, *threads]:
+        thread.join()
+    return outcomes
+
+
+def test_a_refusal_in_a_group_leaves_the_others(sqlite_store: SqliteStore) -> None:
+    def refuse(tx: Transaction) -> None:
+        put(2)(tx)
+        raise Forbidden("no")
+
+    commits: list[int] = []
+    commit = sqlite_store._commit
+
+    def counted(connection):
+        commits.append(1)
+        return commit(connection)
+
+    sqlite_store._commit = counted
+    first, second, third = in_one_group(sqlite_store, [put(1), refuse, put(3)])
+    assert (first, third) == (None, None)
+    assert isinstance(second, Forbidden)
+    assert sorted(positions(sqlite_store)) == [1, 3]
+    assert len(commits) == 2  # the one before, and the group
+
+
+def test_a_database_error_in_a_group_makes_each_run_alone(sqlite_store: SqliteStore) -> None:
+    def broken(tx: Transaction) -> None:
+        tx.run("UPDATE no_such_table SET x = 1")
+
+    outcomes = in_one_group(sqlite_store, [put(1), broken, put(3)])
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "NoneType",
+        "OperationalError",
+        "NoneType",
+    ]
+    assert sorted(positions(sqlite_store)) == [1, 3]
+
+
+def test_a_failing_callback_is_told_to_its_caller_only(sqlite_store: SqliteStore) -> None:
+    def work(tx: Transaction) -> None:
+        put(1)(tx)
+        tx.after_commit(lambda: [][0])
+
+    first, second = in_one_group(sqlite_store, [work, put(2)])
+    assert isinstance(first, IndexError)
+    assert second is None
+    assert sorted(positions(sqlite_store)) == [1, 2]
+
+
+def test_a_second_server_is_refused(sqlite_store: SqliteStore) -> None:
+    sqlite_store.lock()
+    other = SqliteStore(str(sqlite_store.path))
+    with pytest.raises(DatabaseInUse, match="served by another"):
+        other.lock()
+    sqlite_store.close()
+    other.lock()
+    other.close()
+
+
+def test_acknowledged_means_synchronised(sqlite_store: SqliteStore) -> None:
+    assert sqlite_store.read(lambda tx: tx.row("PRAGMA synchronous")) == (2,)  # FULL
+    assert sqlite_store.read(lambda tx: tx.row("PRAGMA journal_mode")) == ("wal",)
+
+
+# --- PostgreSQL ---
+
+
+def test_work_is_run_again_after_a_deadlock(postgres_store: Store) -> None:
+    postgres_store.write(lambda tx: tx.insert("change_log", ("pos", "kind"), [(1, 0), (2, 0)]))
+    both = threading.Barrier(2)
+    attempts: list[int] = []
+
+    def cross(first: int, second: int) -> None:
+        tries: list[int] = []
+
+        def work(tx: Transaction) -> None:
+            attempts.append(first)
+            tries.append(1)
+            bump = "UPDATE change_log SET kind = kind + 1 WHERE pos = :pos"
+            tx.run(bump, pos=first)
+            if len(tries) == 1:
+                both.wait(5)
+            tx.run(bump, pos=second)
+
+        postgres_store.write(work)
+
+    threads = [threading.Thread(target=cross, args=order) for order in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(attempts) >= 3
+    assert postgres_store.read(lambda tx: tx.rows("SELECT kind FROM change_log")) == [(2,), (2,)]
+
+
+def test_a_lost_connection_is_replaced(postgres_store: Store, postgres_database: Database) -> None:
+    (pid,) = postgres_store.read(lambda tx: tx.row("SELECT pg_backend_pid()"))
+    other = open_store(postgres_database)
+    other.read(lambda tx: tx.row("SELECT pg_terminate_backend(:pid)", pid=pid))
+    other.close()
+    postgres_store.write(put(1))
+    assert positions(postgres_store) == [1]
+
+
+def test_an_announcement_reaches_who_listens(postgres_store: Store) -> None:
+    assert postgres_store.await_announcement("changes", 0.01) is False
+    postgres_store.announce("changes")
+    assert postgres_store.await_announcement("changes", 5) is True
+    assert postgres_store.await_announcement("changes", 0.01) is False
+
+
+# --- gevent ---
+
+UNDER_GEVENT = """
+import gevent.monkey; gevent.monkey.patch_all()
+import gevent, sys
+from chat_testing.databases import database_config
+from chat.storage.engine import open_store
+from chat.storage.migrations import upgrade
+
+store = open_store(database_config("sqlite3", database=sys.argv[1]))
+upgrade(store)
+commits = []
+commit = store._commit
+store._commit = lambda connection: (commits.append(1), commit(connection))[1]
+def put(pos):
+    store.write(lambda tx: tx.insert("change_log", ("pos", "kind"), [(pos, 1)]))
+writers = [gevent.spawn(put, pos) for pos in range(1, 101)]
+gevent.sleep(0)
+writers[0].kill(block=False)  # the leader, while it commits: the others must not suffer
+writers[50].kill(block=False)
+gevent.joinall(writers[1:50] + writers[51:], timeout=10, raise_error=True)
+put(101)
+print(store.read(lambda tx: tx.row("SELECT count(*) FROM change_log"))[0], len(commits))
+store.close()
+"""
+
+
+def test_greenlets_gather_while_one_commits(tmp_path: Path) -> None:
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", UNDER_GEVENT, str(tmp_path / "g.db")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=30,
+        check=True,
+    )
+    rows, commits = map(int, ran.stdout.split())
+    assert rows == 101
+    assert commits <= 4
+
+
+def test_translation_is_remembered_per_text() -> None:
+    before = engine._for_sqlite("SELECT :a")
+    assert engine._for_sqlite("SELECT :a") is before
