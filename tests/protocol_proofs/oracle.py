@@ -577,7 +577,7 @@ def resolve(version: str, states: list[StateIds], room: Room) -> StateIds:
     """
     if version == "1":
         return _resolve_v1(states, room)
-    return _ResolutionV2(version, states, room).run()
+    return ResolutionV2(version, states, room).run()
 
 
 def _passes(event: Pdu, state: State, version: str) -> bool:
@@ -652,7 +652,7 @@ def is_power_event(event: Pdu) -> bool:
     )
 
 
-class _ResolutionV2:
+class ResolutionV2:
     def __init__(self, version: str, states: list[StateIds], room: Room) -> None:
         self.version = version
         self.second_edition = int(version) >= 12

@@ -70,7 +70,7 @@ class Subject:
         rejected: frozenset[str] = frozenset(),
     ) -> StateIds:
         """The whole resolved state."""
-        keys = {key for state in states for key in state}
+        keys = dict.fromkeys(key for state in states for key in state)
         conflicted = {
             key: [state.get(key) for state in states]
             for key in keys
