@@ -109,7 +109,7 @@ def _check_depth(data: bytes | str, value: Any) -> None:
     if brackets <= MAX_DEPTH:
         return
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _containers(outer)]
         if not level:
             return
