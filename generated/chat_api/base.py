@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, Protocol, TypeVar
+from typing import Any, Literal, NoReturn, Protocol, TypeVar, runtime_checkable
 from urllib.parse import quote, urlencode
 
 from msgspec import ValidationError, convert
@@ -27,6 +27,7 @@ def check_open(name: str, value: object, type_: Any) -> None:
         raise ValueError(f"{name}: {error}") from None
 
 
+@runtime_checkable
 class Stream(Protocol):
     """A body that is not JSON; `read` gives at most `size` bytes, and b"" at the end."""
 

@@ -63,9 +63,7 @@ def _sentence(error: ChatError) -> str:
 def of_body(error: Exception, raw: bytes) -> ChatError:
     """The refusal of a body that could not be decoded as its type; names the field."""
     if not is_json(raw):
-        return NotJson("The body is not JSON")
-    if isinstance(error, RecursionError):
-        return NotJson("The body is nested too deeply")
+        return NotJson("The body is not JSON, or is nested too deeply")
     missing = _MISSING.fullmatch(str(error))
     if missing:
         return MissingParam(f"Missing field {_join(missing[2], missing[1])}")
@@ -76,15 +74,13 @@ def of_body(error: Exception, raw: bytes) -> ChatError:
 
 
 def is_json(raw: bytes) -> bool:
-    """Whether the bytes are JSON, of whatever shape."""
+    """Whether the bytes are JSON, of whatever shape; what is nested too deeply counts as none."""
     try:
         msgspec.json.decode(raw)
     except msgspec.ValidationError:
         return True  # a number too long for any type of ours
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    except RecursionError:
-        return True
     return True
 
 

@@ -62,6 +62,7 @@ class Application:
         authenticators: Authenticators,
     ) -> None:
         self._pages = flask_app.wsgi_app
+        self._page_paths = flask_app.url_map.bind("")
         self._server = server
         self._dispatcher = dispatcher
         self._authenticators = authenticators
@@ -85,8 +86,6 @@ class Application:
             return PREFLIGHT
         try:
             return self._run(request)
-        except NoSuchPath as refusal:
-            return self._page(request) or errors.response_of(refusal)
         except ChatError as refusal:
             request.errcode = refusal.errcode
             return errors.response_of(refusal)
@@ -94,16 +93,19 @@ class Application:
             log.exception("Request failed", extra=request.facts())
             return errors.response_of(errors.INTERNAL)
 
-    def _page(self, request: Request) -> RawResponse | None:
-        """What Flask answers, None where it has no such page either."""
+    def _page(self, request: Request) -> RawResponse:
+        """What Flask answers. Raises NoSuchPath where it has no such page either."""
+        if not self._page_paths.test(request.environ["PATH_INFO"], request.method):
+            raise NoSuchPath("No such path")
         page = Response.from_app(self._pages, request.environ, buffered=True)
-        if page.status_code in (404, 405):
-            return None
         page.headers.pop("Content-Length", None)
         return RawResponse(page.status_code, tuple(page.headers.items()), (page.get_data(),))
 
     def _run(self, request: Request) -> RawResponse:
-        route, path_values = self._dispatcher.find(request.method, request.path)
+        try:
+            route, path_values = self._dispatcher.find(request.method, request.path)
+        except NoSuchPath:
+            return self._page(request)
         operation, environ = route.operation, request.environ
         listener = environ.get("chat.listener")
         if listener is not None and route.resource not in listener.serves:

@@ -1,0 +1,12 @@
+"""Figures for Prometheus. Fills spec/extra/metrics.yaml."""
+
+from chat_api.base import RawResponse
+from chat_api.extra.metrics import GetMetricsRequest
+
+from chat.http import metrics
+from chat.http.context import Context
+
+
+def get_metrics(_ctx: Context, _request: GetMetricsRequest, /) -> RawResponse:
+    """The figures of all workers together, where there are several."""
+    return RawResponse(200, (("Content-Type", metrics.CONTENT_TYPE),), (metrics.exposition(),))
