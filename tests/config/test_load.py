@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+
 from chat.config import describe
 from chat.config.kinds import key_name, key_names, key_of
 from chat.config.load import ConfigError, load, parse

@@ -2,12 +2,7 @@
 
 import json
 
-from gunicorn.http.errors import (
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 
 
 def _response(status: str, errcode: str, sentence: str) -> bytes:
@@ -28,9 +23,6 @@ _BY_ERROR = {
     LimitRequestLine: _response("414 URI Too Long", "M_TOO_LARGE", "The request line is too long"),
     LimitRequestHeaders: _response(
         "431 Request Header Fields Too Large", "M_TOO_LARGE", "The headers are too large"
-    ),
-    UnsupportedTransferCoding: _response(
-        "501 Not Implemented", "M_UNKNOWN", "Unknown transfer coding"
     ),
 }
 
