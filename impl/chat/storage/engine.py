@@ -65,6 +65,9 @@ ATTEMPTS = 5  # of a piece of work that conflicts with others
 READERS = 4  # SQLite connections kept for reading
 
 
+DATABASE_ERRORS = (sqlite3.Error, psycopg2.Error)  # what either driver raises
+
+
 class DatabaseInUse(Exception):
     """Another server process serves this SQLite file."""
 
@@ -161,8 +164,10 @@ def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[list[Scala
 class Transaction(ABC):
     """An open transaction; valid only inside the piece of work that it was handed to."""
 
-    def __init__(self, observer: Callable[[str], None] | None) -> None:
-        self._observer = observer
+    def __init__(self, store: "Store") -> None:
+        self._observer = store.observer
+        self.publish = store.publish
+        self.state_keys = store.state_keys
         self.callbacks: list[Callable[[], None]] = []
 
     @abstractmethod
@@ -191,10 +196,8 @@ class Transaction(ABC):
 
 
 class _SqliteTransaction(Transaction):
-    def __init__(
-        self, connection: sqlite3.Connection, observer: Callable[[str], None] | None
-    ) -> None:
-        super().__init__(observer)
+    def __init__(self, store: "Store", connection: sqlite3.Connection) -> None:
+        super().__init__(store)
         self._connection = connection
 
     def _execute(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
@@ -233,13 +236,9 @@ class _SqliteTransaction(Transaction):
 
 class _PostgresTransaction(Transaction):
     def __init__(
-        self,
-        connection: Any,
-        begin: str,
-        blocks: "_NumberBlocks",
-        observer: Callable[[str], None] | None,
+        self, store: "Store", connection: Any, begin: str, blocks: "_NumberBlocks"
     ) -> None:
-        super().__init__(observer)
+        super().__init__(store)
         self._cursor = connection.cursor()
         self._blocks = blocks
         self._begin = begin  # emptied by the first statement, with which it travels
@@ -325,14 +324,18 @@ class Store(ABC):
     """One database. Connections are opened when first needed, so after a server has forked.
 
     `exclusive` is True when no other process can change the database, so that caches may trust
-    themselves. `observer` is called with the text of every statement (tests, metrics).
+    themselves. `observer` is called with the text of every statement (tests, metrics), `publish`
+    with what `streams.append` logged, after its commit. `state_keys` remembers interned state keys
+    (see state.py).
     """
 
     exclusive: bool
-    observer: Callable[[str], None] | None = None
 
     def __init__(self, engine: sqlalchemy.Engine) -> None:
         self._engine = engine
+        self.observer: Callable[[str], None] | None = None
+        self.publish: Callable[[Sequence[Any]], None] | None = None
+        self.state_keys: dict[tuple[str, str], int] = {}
 
     @abstractmethod
     def read(self, work: Callable[[Transaction], T]) -> T:
@@ -467,7 +470,7 @@ class SqliteStore(Store):
         assert isinstance(connection, sqlite3.Connection)
         try:
             connection.execute("BEGIN")
-            return work(_SqliteTransaction(connection, self.observer))
+            return work(_SqliteTransaction(self, connection))
         finally:
             connection.rollback()
             pooled.close()
@@ -534,7 +537,7 @@ class SqliteStore(Store):
     def _run_in_savepoint(self, connection: sqlite3.Connection, job: _Job[Any]) -> None:
         connection.execute("SAVEPOINT job")
         try:
-            job.run(_SqliteTransaction(connection, self.observer))
+            job.run(_SqliteTransaction(self, connection))
         except sqlite3.OperationalError:
             raise  # the file, the disk or the statement, not a refusal: others may be hit as well
         except Exception as error:  # handed to the one who waits for this job
@@ -546,7 +549,7 @@ class SqliteStore(Store):
         try:
             with _rolled_back_on_error(connection):
                 connection.execute("BEGIN IMMEDIATE")
-                job.run(_SqliteTransaction(connection, self.observer))
+                job.run(_SqliteTransaction(self, connection))
                 interruption = self._commit(connection)
         except Exception as error:  # handed to the one who waits for this job
             job.error = error
@@ -675,7 +678,7 @@ class PostgresStore(Store):
         pooled = self._engine.raw_connection()
         connection: Any = pooled.driver_connection
         connection.autocommit = True  # BEGIN and COMMIT are sent by this module
-        tx = _PostgresTransaction(connection, begin, self._blocks, self.observer)
+        tx = _PostgresTransaction(self, connection, begin, self._blocks)
         try:
             result = self._run(work, tx, connection)
             tx.close(end)

@@ -1,0 +1,1 @@
+"""What the server does: one function per use case, which owns its transaction."""

@@ -1,0 +1,188 @@
+"""Who has to be woken: the recent part of the change log, in memory.
+
+For each room and each user, the last position of a change that concerns them. So a sync learns
+without SQL that nothing changed for its user, and otherwise waits until something does. Changes
+arrive from this process right after their commit (`Store.publish`), and from other processes by
+following the log in the database, announced by NOTIFY and looked at once a second anyway.
+
+`position` is how far the log is known here without a gap: everything up to it has been recorded, so
+it is a valid sync token for whoever finds nothing new.
+"""
+
+import logging
+import threading
+from collections.abc import Collection, Iterable, Sequence
+
+from chat.storage import streams
+from chat.storage.engine import DATABASE_ERRORS, Store
+from chat.storage.streams import PERSONAL, LoggedChange
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "chat_changes"
+POLL_S = 1.0
+PAGE = 1_000
+REMEMBERED = 200_000  # rooms and users whose last change is kept
+
+Name = int | str  # a room's number or a user ID
+
+
+class _Waiter:
+    """One waiting sync: `wake` is released when it should look again."""
+
+    __slots__ = ("names", "wake")
+
+    def __init__(self, names: Iterable[Name]) -> None:
+        self.names = tuple(names)
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+
+class Notifier:
+    """Tells what changed since a position, and wakes who waits for it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._guard = threading.Lock()
+        self._last: dict[Name, int] = {}
+        self._waiters: dict[Name, set[_Waiter]] = {}
+        self._waiting: set[_Waiter] = set()
+        self._floor = 0  # below this position nothing is remembered
+        self._closed = False
+        self._committed = threading.Event()  # this process did: announce it
+        self._threads: list[threading.Thread] = []
+        self.position = 0
+
+    def start(self) -> None:
+        """Read where the log stands, and from now on follow it."""
+        self.position = self._floor = self._store.read(streams.head)
+        self._store.publish = self._publish
+        if not self._store.exclusive:
+            for work in (self._follow, self._announce):
+                self._threads.append(threading.Thread(target=work, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Wake everybody who waits, and let nobody wait any more."""
+        self._closed = True
+        self._committed.set()
+        with self._guard:
+            for waiter in list(self._waiting):
+                self._wake(waiter)
+        for thread in self._threads:
+            thread.join(2 * POLL_S)
+
+    def changed_since(self, user_id: str, rooms: Collection[int], position: int) -> bool:
+        """Whether something may have changed for a user in `rooms` after a position; no SQL."""
+        if position < self._floor:
+            return True
+        last = self._last
+        if last.get(user_id, 0) > position:
+            return True
+        return any(last.get(room, 0) > position for room in rooms)
+
+    def wait(self, user_id: str, rooms: Collection[int], position: int, timeout_s: float) -> bool:
+        """Wait until something changes for a user in `rooms` after a position.
+
+        False when nothing did within the time, or the server is closing down.
+        """
+        waiter = _Waiter((user_id, *rooms))
+        with self._guard:
+            if self.changed_since(user_id, rooms, position):
+                return True
+            if self._closed:
+                return False
+            self._add(waiter)
+        try:
+            waiter.wake.acquire(timeout=max(0.0, timeout_s))
+        finally:
+            with self._guard:
+                self._remove(waiter)
+        return self.changed_since(user_id, rooms, position)
+
+    def _add(self, waiter: _Waiter) -> None:
+        self._waiting.add(waiter)
+        for name in waiter.names:
+            self._waiters.setdefault(name, set()).add(waiter)
+
+    def _remove(self, waiter: _Waiter) -> None:
+        if waiter not in self._waiting:
+            return
+        self._waiting.discard(waiter)
+        for name in waiter.names:
+            of_name = self._waiters.get(name)
+            if of_name is not None:
+                of_name.discard(waiter)
+                if not of_name:
+                    del self._waiters[name]
+
+    def _wake(self, waiter: _Waiter) -> None:
+        self._remove(waiter)
+        waiter.wake.release()
+
+    def _record(self, changes: Sequence[LoggedChange]) -> None:
+        """Remember changes in the order of their positions, and wake whom they concern."""
+        for change in changes:
+            name = _concerned(change)
+            if name is not None and self._last.get(name, 0) < change.pos:
+                # Taken out and put in again, so that the dict is in the order of positions.
+                self._last.pop(name, None)
+                self._last[name] = change.pos
+            for waiter in list(self._waiters.get(name, ())) if name is not None else ():
+                self._wake(waiter)
+        if len(self._last) > REMEMBERED:
+            self._forget_the_oldest()
+
+    def _forget_the_oldest(self) -> None:
+        for name in list(self._last)[: REMEMBERED // 4]:
+            self._floor = max(self._floor, self._last.pop(name))
+
+    # --- this process's own changes, and those of others ---
+
+    def _publish(self, changes: Sequence[LoggedChange]) -> None:
+        with self._guard:
+            self._record(changes)
+            if changes[0].pos <= self.position + 1:
+                self.position = max(self.position, changes[-1].pos)
+        if not self._store.exclusive:
+            self._committed.set()
+
+    def _announce(self) -> None:
+        """Tell the others, once for all that was committed meanwhile."""
+        while not self._closed:
+            self._committed.wait()
+            self._committed.clear()
+            if self._closed:
+                return
+            try:
+                self._store.announce(CHANNEL)
+            except DATABASE_ERRORS as error:
+                log.warning("announcing changes failed", extra={"error": str(error)})
+
+    def _follow(self) -> None:
+        while not self._closed:
+            try:
+                self._store.await_announcement(CHANNEL, POLL_S)
+                self.catch_up()
+            except DATABASE_ERRORS as error:
+                log.warning("following the change log failed", extra={"error": str(error)})
+                threading.Event().wait(POLL_S)
+
+    def catch_up(self) -> None:
+        """Record everything that the log holds beyond `position`."""
+        while True:
+            position = self.position
+            changes = self._store.read(lambda tx: streams.since(tx, position, PAGE))  # noqa: B023
+            if not changes:
+                return
+            with self._guard:
+                self._record(changes)
+                self.position = max(self.position, changes[-1].pos)
+
+
+def _concerned(change: LoggedChange) -> Name | None:
+    """The room, or the one user, whose syncs a change concerns."""
+    if change.kind in PERSONAL or change.room is None:
+        return change.user_id
+    return change.room

@@ -1,0 +1,1 @@
+"""Rooms: sending, membership, history, state, directory."""

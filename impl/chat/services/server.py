@@ -1,0 +1,31 @@
+"""The record that every service gets: what this server is and has."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chat.config.model import Config
+from chat.protocol.identifiers import ServerName
+from chat.protocol.signatures import SigningKey
+from chat.services.clock import Clock
+from chat.services.notifier import Notifier
+from chat.services.ratelimit import RateLimits
+from chat.storage.engine import Store
+
+if TYPE_CHECKING:
+    from chat.services.media.files import MediaFiles
+    from chat.services.rooms.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One homeserver in one process. Services take values from here, never a Flask object."""
+
+    name: ServerName
+    config: Config
+    store: Store
+    clock: Clock
+    key: SigningKey
+    notifier: Notifier
+    writer: "Writer"
+    limits: RateLimits
+    media: "MediaFiles"

@@ -1,0 +1,92 @@
+"""The change log: everything that a client can sync takes a place in one order.
+
+A position is a number; a sync token is `s` and a position. Positions are given out under the lock
+of one counter row that is held until the commit, so they become visible in their order: a reader
+who has seen position n will never find a smaller one later. Rows that clients sync carry their
+position in `pos` and so answer any old token; the log itself is the recent part, from which each
+worker learns what changed (services/notifier.py).
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import partial
+from typing import NamedTuple
+
+from chat.storage.engine import Transaction
+
+
+class Kind(IntEnum):
+    """What changed. The numbers are stored."""
+
+    EVENT = 1
+    MEMBERSHIP = 2
+    RECEIPT = 3
+    ACCOUNT_DATA = 4
+    TYPING = 5
+    TO_DEVICE = 6
+    DEVICE_LIST = 7
+    KEY_COUNTS = 8
+    PRESENCE = 9
+    PUSH_COUNTS = 10
+
+
+# Changes that concern nobody but `user_id`, even where they name a room.
+PERSONAL = frozenset(
+    {Kind.MEMBERSHIP, Kind.ACCOUNT_DATA, Kind.TO_DEVICE, Kind.KEY_COUNTS, Kind.PUSH_COUNTS}
+)
+
+
+class Change(NamedTuple):
+    """What is about to take its place. `ref` is a number whose meaning depends on the kind."""
+
+    kind: Kind
+    room: int | None
+    user_id: str | None
+    ref: int | None
+
+
+class LoggedChange(NamedTuple):
+    """A change and its position."""
+
+    pos: int
+    kind: Kind
+    room: int | None
+    user_id: str | None
+    ref: int | None
+
+
+def append(tx: Transaction, changes: Sequence[Change]) -> list[int]:
+    """Log changes; their positions, ascending.
+
+    Every other appender waits from here to the commit, so call it late in the transaction. Who
+    follows the log in this process hears of the changes after the commit.
+    """
+    if not changes:
+        return []
+    counted = tx.row("UPDATE stream SET head = head + :n RETURNING head", n=len(changes))
+    assert counted is not None
+    first = counted[0] - len(changes) + 1
+    logged = [LoggedChange(first + i, *change) for i, change in enumerate(changes)]
+    tx.insert("change_log", LoggedChange._fields, logged)
+    if tx.publish is not None:
+        tx.after_commit(partial(tx.publish, logged))
+    return list(range(first, counted[0] + 1))
+
+
+def since(tx: Transaction, position: int, limit: int) -> list[LoggedChange]:
+    """The changes after a position, in order, at most `limit` of them."""
+    found = tx.rows(
+        "SELECT pos, kind, room, user_id, ref FROM change_log WHERE pos > :position"
+        " ORDER BY pos LIMIT :limit",
+        position=position,
+        limit=limit,
+    )
+    return [LoggedChange(pos, Kind(kind), *rest) for pos, kind, *rest in found]
+
+
+def head(tx: Transaction) -> int:
+    """The last position given out; 0 before the first."""
+    row = tx.row("SELECT head FROM stream")
+    assert row is not None
+    position: int = row[0]
+    return position
