@@ -17,7 +17,7 @@ from chat_api.base import RawResponse
 from flask import Flask
 from werkzeug.wrappers import Response
 
-from chat.http import auth, cors, errors, limits
+from chat.http import auth, cors, errors, limits, metrics
 from chat.http.auth import Authenticators, SignedRequest
 from chat.http.body import Body
 from chat.http.context import Context
@@ -36,13 +36,14 @@ PREFLIGHT = RawResponse(204)
 class Request:
     """One request on its way through the steps, with what its log lines say."""
 
-    __slots__ = ("environ", "errcode", "id", "method", "path", "query", "sender")
+    __slots__ = ("environ", "errcode", "id", "method", "operation", "path", "query", "sender")
 
     def __init__(self, environ: dict[str, Any], number: int) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.path, self.query = target_of(environ)
         self.id = f"{self.method}-{number}"
+        self.operation = "none"
         self.sender: str | None = None
         self.errcode: str | None = None
 
@@ -76,8 +77,10 @@ class Application:
         if logged:
             log.info("Received request", extra=request.facts())
         response = self._answer(request)
+        took_s = time.perf_counter() - started_s
+        metrics.count_request(request.operation, response.status, took_s)
         if logged:
-            _log_end(request, response, time.perf_counter() - started_s)
+            _log_end(request, response, took_s)
         bodiless = request.method == "HEAD"
         return send(response, start_response, cors.headers(request.path), bodiless=bodiless)
 
@@ -107,6 +110,7 @@ class Application:
         except NoSuchPath:
             return self._page(request)
         operation, environ = route.operation, request.environ
+        request.operation = operation.id
         listener = environ.get("chat.listener")
         if listener is not None and route.resource not in listener.serves:
             raise Unrecognized("This listener does not offer this")

@@ -5,20 +5,12 @@ so that N workers together allow at most N times as much. Spec: client-server-ap
 """
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from chat.config.model import Config, RateLimit
 from chat.protocol.errors import LimitExceeded
+from chat.services.clock import Clock
 
 BUCKETS = 100_000  # about 20 MB at most
-
-
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
 
 
 def configured(config: Config) -> dict[str, RateLimit]:
