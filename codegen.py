@@ -622,7 +622,18 @@ def write_models(schemas: Schemas, work: Path) -> dict[str, str]:
         formatters=[],
     )
     paths = {file: (target / json_name(file)).with_suffix(".py") for file in files}
-    return {file: path.read_text("utf-8") if path.exists() else "" for file, path in paths.items()}
+    return {
+        file: with_defaults(path.read_text("utf-8")) if path.exists() else ""
+        for file, path in paths.items()
+    }
+
+
+RENAMED_OPTIONAL = re.compile(r"(\| None = field\(name=['\"][^'\"]*['\"])\)")
+
+
+def with_defaults(text: str) -> str:
+    """Let renamed fields be absent too: datamodel-code-generator drops the default beside a name."""
+    return RENAMED_OPTIONAL.sub(r"\1, default=None)", text)
 
 
 def with_checks(schemas: Schemas, hints: Hints, text: str) -> str:

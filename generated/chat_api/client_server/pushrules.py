@@ -19,7 +19,7 @@ class PushConditionFields(Struct, frozen=True, omit_defaults=True, kw_only=True)
     kind: Annotated[str, Meta(max_length=255)]
     key: Annotated[str, Meta(max_length=1024)] | None = None
     pattern: Annotated[str, Meta(max_length=1024)] | None = None
-    is_: Annotated[str, Meta(max_length=64)] | None = field(name="is")
+    is_: Annotated[str, Meta(max_length=64)] | None = field(name="is", default=None)
     value: Any = None
 
 

@@ -16,9 +16,9 @@ from chat_api.common.schemas import Empty, EventId, RoomId
 class SetReadMarkerBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The markers to move."""
 
-    m_fully_read: EventId | None = field(name="m.fully_read")
-    m_read: EventId | None = field(name="m.read")
-    m_read_private: EventId | None = field(name="m.read.private")
+    m_fully_read: EventId | None = field(name="m.fully_read", default=None)
+    m_read: EventId | None = field(name="m.read", default=None)
+    m_read_private: EventId | None = field(name="m.read.private", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,9 +61,15 @@ class SyncState(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class SyncRoomSummary(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Facts by which a client names a room that has no name."""
 
-    m_heroes: Annotated[list[UserId], Meta(max_length=5)] | None = field(name="m.heroes")
-    m_invited_member_count: Annotated[int, Meta(ge=0)] | None = field(name="m.invited_member_count")
-    m_joined_member_count: Annotated[int, Meta(ge=0)] | None = field(name="m.joined_member_count")
+    m_heroes: Annotated[list[UserId], Meta(max_length=5)] | None = field(
+        name="m.heroes", default=None
+    )
+    m_invited_member_count: Annotated[int, Meta(ge=0)] | None = field(
+        name="m.invited_member_count", default=None
+    )
+    m_joined_member_count: Annotated[int, Meta(ge=0)] | None = field(
+        name="m.joined_member_count", default=None
+    )
 
 
 class Timeline(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -343,7 +343,7 @@ class ThirdPartyUser(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class MediaConfig(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What uploads are limited to."""
 
-    m_upload_size: Annotated[int, Meta(ge=0)] | None = field(name="m.upload.size")
+    m_upload_size: Annotated[int, Meta(ge=0)] | None = field(name="m.upload.size", default=None)
 
 
 class PduEnvelope(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -18,7 +18,7 @@ class QueryProfileResponse(Struct, frozen=True, omit_defaults=True, kw_only=True
 
     avatar_url: str | None = None
     displayname: str | None = None
-    m_tz: str | None = field(name="m.tz")
+    m_tz: str | None = field(name="m.tz", default=None)
 
 
 class QueryRoomDirectoryResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

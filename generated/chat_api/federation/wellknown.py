@@ -15,7 +15,7 @@ from chat_api.base import Ctx, OutgoingRequest
 class GetWellKnownResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The delegation of a server name."""
 
-    m_server: Annotated[str, Meta(max_length=255)] | None = field(name="m.server")
+    m_server: Annotated[str, Meta(max_length=255)] | None = field(name="m.server", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
