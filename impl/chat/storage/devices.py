@@ -38,13 +38,21 @@ def token_digest(token: str) -> str:
 
 
 def mark_list_changed(tx: Transaction, user_id: str) -> None:
-    """Note that the devices of a user, or their keys, changed."""
-    (pos,) = streams.append(tx, [Change(Kind.DEVICE_LIST, None, user_id, None)])
+    """Note that the devices of a user, or their keys, changed: all who share a room hear of it."""
+    rooms = tx.rows(
+        "SELECT room FROM local_member WHERE user_id = :user_id AND membership = 'join'"
+        " ORDER BY room",
+        user_id=user_id,
+    )
+    concerned = [None, *(room for (room,) in rooms)]
+    positions = streams.append(
+        tx, [Change(Kind.DEVICE_LIST, room, user_id, None) for room in concerned]
+    )
     tx.run(
         "INSERT INTO device_lists (user_id, pos) VALUES (:user_id, :pos)"
         " ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos",
         user_id=user_id,
-        pos=pos,
+        pos=positions[-1],
     )
 
 
