@@ -15,7 +15,7 @@ from gevent.threadpool import ThreadPool
 CHUNK_BYTES = 64 * 1024
 
 
-class MediaFiles:
+class MediaStore:
     """The folder that holds media. Syncing to disk happens in threads of its own."""
 
     def __init__(self, root: Path) -> None:
