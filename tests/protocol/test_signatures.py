@@ -167,7 +167,8 @@ def test_floats_of_requests_can_be_signed(key: SigningKey) -> None:
 
 
 def test_a_key_file_line_is_read_and_written(key: SigningKey) -> None:
-    line = "ed25519 a_1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA0"  # as the vector, but 0 for the spare bits
+    # The vector's seed, but with the spare bits of its last character zero.
+    line = "ed25519 a_1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA0"
     loaded = signatures.load_signing_key(line + "\n")
     assert loaded.key_id == "ed25519:a_1"
     assert loaded.public_base64 == key.public_base64
