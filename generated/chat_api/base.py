@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import ValidationError, convert
 
-Ctx = TypeVar("Ctx", contravariant=True)
-RouterCtx = TypeVar("RouterCtx", covariant=True)
+Ctx = TypeVar("Ctx", contravariant=True)  # noqa: PLC0105
+RouterCtx = TypeVar("RouterCtx", covariant=True)  # noqa: PLC0105
 
 
 def check_open(name: str, value: object, type_: Any) -> None:

@@ -37,6 +37,6 @@ def register(
     *,
     registration: registration.RegistrationHandlers[Ctx] | None = None,
 ) -> None:
-    """Hand each operation to `router` with the function that fills it, None where none."""
+    """Hand each operation to `router` with the function that fills it, if any."""
     router.add(GET_REGISTER_NONCE, registration.get_register_nonce if registration else None)
     router.add(REGISTER_BY_ADMIN, registration.register_by_admin if registration else None)

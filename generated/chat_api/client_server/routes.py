@@ -2529,7 +2529,7 @@ def register(
     wellknown: wellknown.WellknownHandlers[Ctx] | None = None,
     whoami: whoami.WhoamiHandlers[Ctx] | None = None,
 ) -> None:
-    """Hand each operation to `router` with the function that fills it, None where none."""
+    """Hand each operation to `router` with the function that fills it, if any."""
     router.add(GET_ACCOUNT_DATA, account_data.get_account_data if account_data else None)
     router.add(SET_ACCOUNT_DATA, account_data.set_account_data if account_data else None)
     router.add(

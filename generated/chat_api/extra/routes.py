@@ -55,7 +55,7 @@ def register(
     metrics: metrics.MetricsHandlers[Ctx] | None = None,
     openapi: openapi.OpenapiHandlers[Ctx] | None = None,
 ) -> None:
-    """Hand each operation to `router` with the function that fills it, None where none."""
+    """Hand each operation to `router` with the function that fills it, if any."""
     router.add(GET_HEALTH, health.get_health if health else None)
     router.add(GET_METRICS, metrics.get_metrics if metrics else None)
     router.add(GET_OPENAPI, openapi.get_openapi if openapi else None)

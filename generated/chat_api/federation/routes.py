@@ -562,7 +562,7 @@ def register(
     version: version.VersionHandlers[Ctx] | None = None,
     wellknown: wellknown.WellknownHandlers[Ctx] | None = None,
 ) -> None:
-    """Hand each operation to `router` with the function that fills it, None where none."""
+    """Hand each operation to `router` with the function that fills it, if any."""
     router.add(BACKFILL_ROOM, backfill.backfill_room if backfill else None)
     router.add(
         GET_MISSING_PREVIOUS_EVENTS, backfill.get_missing_previous_events if backfill else None

@@ -310,7 +310,7 @@ def register(
     v2_terms: v2_terms.V2TermsHandlers[Ctx] | None = None,
     versions: versions.VersionsHandlers[Ctx] | None = None,
 ) -> None:
-    """Hand each operation to `router` with the function that fills it, None where none."""
+    """Hand each operation to `router` with the function that fills it, if any."""
     router.add(
         GET_VALIDATED3PID_V2, v2_associations.get_validated3pid_v2 if v2_associations else None
     )

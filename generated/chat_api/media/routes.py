@@ -263,7 +263,7 @@ def register(
     authed_content_repo: authed_content_repo.AuthedContentRepoHandlers[Ctx] | None = None,
     content_repo: content_repo.ContentRepoHandlers[Ctx] | None = None,
 ) -> None:
-    """Hand each operation to `router` with the function that fills it, None where none."""
+    """Hand each operation to `router` with the function that fills it, if any."""
     router.add(
         GET_CONTENT_AUTHED, authed_content_repo.get_content_authed if authed_content_repo else None
     )

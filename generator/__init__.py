@@ -1,0 +1,1 @@
+"""The parts of codegen.py: spec/ in, files of generated/ out."""
