@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
+import unit_checks
 import vectors
-from chat.protocol.event import Event
 from subject import Subject, event_of, rejected_ids
 from vectors import AuthEventsVector, AuthVector, ResolutionVector
+
+from chat.protocol.event import Event
 
 
 class Check(NamedTuple):
@@ -93,3 +95,24 @@ def auth_events_checks() -> list[Check]:
 def resolution_checks() -> list[Check]:
     """All resolution vectors."""
     return [_resolution(vector) for vector in vectors.resolution_vectors()]
+
+
+def _asserting(function: Callable[[Subject, str], None], version: str) -> Check:
+    def run(subject: Subject) -> str | None:
+        try:
+            function(subject, version)
+        except AssertionError as error:
+            return f"does not hold: {error}"
+        return None
+
+    return Check(function.__name__.replace("_", " "), version, run)
+
+
+@cache
+def further_checks() -> list[Check]:
+    """The questions besides the vectors."""
+    return [
+        _asserting(function, version)
+        for function, versions in unit_checks.CHECKS
+        for version in versions
+    ]

@@ -283,8 +283,10 @@ class _Judge:
             "member.fields", "state_key" not in self.event or "membership" not in self.content
         )
         if self.number >= 8 and "join_authorised_via_users_server" in self.content:
-            server = domain(self.content["join_authorised_via_users_server"])
-            self.reject_if("member.authorised_via_signature", server not in self.signed_by)
+            authoriser = self.content["join_authorised_via_users_server"]
+            named = isinstance(authoriser, str) and USER_ID.fullmatch(authoriser) is not None
+            signed = named and domain(authoriser) in self.signed_by
+            self.reject_if("member.authorised_via_signature", not signed)
         wanted = self.content["membership"]
         if wanted == "join":
             self.join()
@@ -354,13 +356,16 @@ class _Judge:
             not isinstance(signed, dict) or "mxid" not in signed or "token" not in signed,
         )
         self.reject_if("third_party.mxid", signed["mxid"] != target)
-        issued = self.state.get(("m.room.third_party_invite", signed["token"]))
+        token = signed["token"]
+        named = isinstance(token, str)
+        issued = self.state.get(("m.room.third_party_invite", token)) if named else None
         self.reject_if("third_party.event", issued is None)
         assert issued is not None
         self.reject_if("third_party.sender", self.event["sender"] != issued["sender"])
         single = issued["content"].get("public_key")
         self.allow_if("third_party.public_key", signed_with(signed, single))
-        several = [entry.get("public_key") for entry in issued["content"].get("public_keys", [])]
+        entries = issued["content"].get("public_keys", [])
+        several = [entry.get("public_key") for entry in entries if isinstance(entry, dict)]
         self.allow_if("third_party.public_keys", any(signed_with(signed, key) for key in several))
         self.reject_if("third_party.otherwise", True)
 
@@ -476,9 +481,8 @@ class _Judge:
 
     def redaction(self) -> None:
         self.allow_if("redaction.level", self.sender_level() >= self.level("redact", 50))
-        self.allow_if(
-            "redaction.domain", domain(self.event["redacts"]) == domain(self.event["event_id"])
-        )
+        target = self.event.get("redacts", "")
+        self.allow_if("redaction.domain", domain(target) == domain(self.event["event_id"]))
         self.reject_if("redaction.otherwise", True)
 
 
@@ -525,7 +529,7 @@ def selected_keys(event: Pdu, version: str) -> set[Key]:
     keys: set[Key] = {POWER, ("m.room.member", event["sender"])}
     if int(version) <= 11:
         keys.add(CREATE)
-    if event["type"] == "m.room.member":
+    if event["type"] == "m.room.member" and "state_key" in event:
         keys |= _selected_for_member(event, version)
     return keys
 
@@ -536,11 +540,14 @@ def _selected_for_member(event: Pdu, version: str) -> set[Key]:
     if content.get("membership") in ("join", "invite", "knock"):
         keys.add(JOIN_RULES)
     if content.get("membership") == "invite" and "third_party_invite" in content:
-        token = content["third_party_invite"].get("signed", {}).get("token")
+        invite = content["third_party_invite"]
+        signed = invite.get("signed") if isinstance(invite, dict) else None
+        token = signed.get("token") if isinstance(signed, dict) else None
         if isinstance(token, str):
             keys.add(("m.room.third_party_invite", token))
     authoriser = content.get("join_authorised_via_users_server")
-    if content.get("membership") == "join" and authoriser is not None and int(version) >= 8:
+    restricted = isinstance(authoriser, str) and int(version) >= 8
+    if content.get("membership") == "join" and restricted:
         keys.add(("m.room.member", authoriser))
     return keys
 

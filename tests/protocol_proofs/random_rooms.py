@@ -198,9 +198,7 @@ class _Builder:
         if not keys:
             return
         key = keys[fault.entry % len(keys)]
-        choices = [
-            event["event_id"] for event in self.made.values() if oracle.key_of(event) == key
-        ]
+        choices = [event["event_id"] for event in self.made.values() if oracle.key_of(event) == key]
         if fault.older % (len(choices) + 1) == len(choices):
             del state[key]
         else:

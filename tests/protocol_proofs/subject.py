@@ -5,7 +5,7 @@ mutated modules while all others are shared.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chat.protocol.errors import AuthRefused
@@ -68,8 +68,9 @@ class Subject:
         states: list[StateIds],
         room: Mapping[str, Event],
         rejected: frozenset[str] = frozenset(),
+        on_lookup: Callable[[Any], None] = lambda _: None,
     ) -> StateIds:
-        """The whole resolved state."""
+        """The whole resolved state; `on_lookup` hears of every event and entry looked up."""
         keys = dict.fromkeys(key for state in states for key in state)
         conflicted = {
             key: [state.get(key) for state in states]
@@ -77,14 +78,22 @@ class Subject:
             if len({state.get(key) for state in states}) > 1
         }
 
+        asked: set[Any] = set()
+
+        def once(question: Any) -> Any:
+            assert question not in asked, f"asked twice for {question}"
+            asked.add(question)
+            on_lookup(question)
+            return question
+
         def unconflicted(key: Key) -> str | None:
             assert key not in conflicted, f"asked for the conflicted key {key}"
-            return states[0].get(key)
+            return states[0].get(once(key))
 
         outcome = self.resolution.resolve(
             conflicted,
             rules=rules_for(version),
-            event=room.__getitem__,
+            event=lambda event_id: room[once(event_id)],
             unconflicted=unconflicted,
             auth_difference=lambda: self.auth_difference(states, room),
             conflicted_subgraph=lambda: self.subgraph(conflicted, room),

@@ -11,16 +11,18 @@ import generate
 import oracle
 import pytest
 import vectors
+from rule_numbers import VERSIONS
+from subject import Subject
+
 from chat.protocol import canonical_json, identifiers, redaction, signatures
 from chat.protocol.errors import ChatError, InvalidIdentifier
 from chat.protocol.room_versions import rules_for
-from rule_numbers import VERSIONS
-from subject import Subject
 
 LISTS: dict[str, Callable[[], list[checks.Check]]] = {
     "auth": checks.auth_checks,
     "auth_events": checks.auth_events_checks,
     "resolution": checks.resolution_checks,
+    "further": checks.further_checks,
 }
 
 

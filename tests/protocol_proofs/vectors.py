@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import oracle
-from rendering import Pdu, Rendering
+from rendering import Neutral, Pdu, Rendering
 
 FOLDER = Path(__file__).parent.parent / "vectors"
 
@@ -57,6 +57,14 @@ class ResolutionVector(NamedTuple):
     room: dict[str, Pdu]
     states: list[oracle.StateIds]
     winners: set[str]
+
+
+def rendered(events: list[Neutral], version: str) -> tuple[dict[str, Pdu], dict[str, str]]:
+    """The events of a whole room by ID, and their IDs by name."""
+    rendering = Rendering(events, version)
+    made = {event["name"]: rendering.event(event) for event in events}
+    ids = {name: event["event_id"] for name, event in made.items()}
+    return {event["event_id"]: event for event in made.values()}, ids
 
 
 def _verdict(expected: dict[str, str]) -> tuple[bool, str]:
@@ -112,15 +120,13 @@ def resolution_vectors() -> list[ResolutionVector]:
     vectors = []
     for case in load("resolution.json")["cases"]:
         for version, winners in versions_of(case["resolved"]):
-            rendering = Rendering(case["events"], version)
-            made = {event["name"]: rendering.event(event) for event in case["events"]}
+            room, ids = rendered(case["events"], version)
             states = [
-                {oracle.key_of(made[name]): made[name]["event_id"] for name in fork}
+                {oracle.key_of(room[ids[name]]): ids[name] for name in fork}
                 for fork in case["forks"]
             ]
-            room = {event["event_id"]: event for event in made.values()}
-            ids = {made[name]["event_id"] for name in winners}
-            vectors.append(ResolutionVector(case["name"], version, room, states, ids))
+            winning = {ids[name] for name in winners}
+            vectors.append(ResolutionVector(case["name"], version, room, states, winning))
     return vectors
 
 

@@ -191,6 +191,12 @@ def create_cases() -> None:
         only=[],
     )
     case(
+        "create whose room version is a list",
+        {**create(room_version=["1"]), "prev": []},
+        refused("create.room_version"),
+        only=[],
+    )
+    case(
         "create without creator and room_version",
         {**create(), "prev": [], "verbatim": True},
         refused("create.creator"),
@@ -499,6 +505,18 @@ def restricted_cases() -> None:
         allowed("join.public", 1, 7),
         refused("member.authorised_via_signature"),
     )
+    for label, value in {
+        "a number": 7,
+        "a name without server": "bob",
+        "a server": "example.org",
+    }.items():
+        case(
+            f"join naming an authoriser that is {label}",
+            via(DAVE, value),
+            allowed("join.public", 1, 7),
+            refused("member.authorised_via_signature"),
+            signed_by=["example.org", ""],
+        )
     case(
         "join naming an authoriser, signed by another server",
         via(DAVE, BOB),
@@ -584,6 +602,30 @@ def third_party_cases() -> None:
         third_party(display_name="D"),
         refused("third_party.signed"),
         changed=single,
+    )
+    case(
+        "third-party invite that is the text 'signed'",
+        member(DAVE, "invite", BOB, content={"third_party_invite": "signed"}),
+        refused("third_party.signed"),
+        changed=single,
+    )
+    case(
+        "third-party invite whose signed part is text",
+        third_party(signed="mxid token"),
+        refused("third_party.mxid_token"),
+        changed=single,
+    )
+    case(
+        "third-party invite whose token is a list",
+        third_party(signed=signed_by_identity_server(IDENTITY_KEY, mxid=DAVE, token=["token"])),
+        refused("third_party.event"),
+        changed=single,
+    )
+    case(
+        "third-party invite, entries of public_keys that are no objects",
+        third_party(signed=signed),
+        refused("third_party.otherwise"),
+        changed=[issued(public_keys=[mine, 7, None])],
     )
     case(
         "third-party invite without mxid",
@@ -1012,6 +1054,14 @@ def sending_cases() -> None:
         changed=[create(additional_creators=[CAROL])],
     )
     case(
+        "topic of an additional creator where no power levels were ever set",
+        topic(CAROL),
+        refused("required_level", 1, 11),
+        allowed("otherwise", 12),
+        changed=[create(additional_creators=[CAROL])],
+        without=["power"],
+    )
+    case(
         "topic of content.creator, who did not send the create event",
         topic(BOB),
         allowed("otherwise", 1, 10),
@@ -1053,6 +1103,12 @@ def redaction_cases() -> None:
     case(
         "redaction without the redact level, another server",
         redaction(CAROL, "$thing:other.net"),
+        refused("redaction.otherwise", 1, 2),
+        allowed("otherwise", 3),
+    )
+    case(
+        "redaction of nothing",
+        event("redaction", "m.room.redaction", CAROL, {}),
         refused("redaction.otherwise", 1, 2),
         allowed("otherwise", 3),
     )

@@ -972,6 +972,68 @@ def ordering_cases() -> None:
     )
 
 
+def further_ordering_cases() -> None:
+    main = Room().branch()
+    main.create(ALICE)
+    main.join(ALICE)
+    early = main.fork()
+    early.topic("topicE", ALICE, ts=90000)
+    main.power("power1", ALICE, LEVELS)
+    main.topic("topicL", ALICE, ts=80000)
+    for number in range(2, 7):
+        main.power(f"power{number}", ALICE, LEVELS, content={"ban": 50 + number})
+    case(
+        "a topic of the first epoch against one before it, many epochs later",
+        "The mainline is followed to its end: the first epoch still follows what lies before.",
+        [early, main],
+        v1="topicL power6",
+        v2="topicL power6",
+        v21="topicL power6",
+    )
+
+    one, two = pair()
+    one.power("power2", BOB, {**LEVELS, BOB: 0}, ts=2000)
+    two.send("noteB", "org.example.note", BOB, {"membership": "ban"}, "x", ts=1000)
+    case(
+        "a note that looks like a ban",
+        "Only membership events are power events: the self-demotion comes first.",
+        [one, two],
+        v1="power2 noteB",
+        v2="power2",
+        v21="power2",
+    )
+
+    main = Room().branch()
+    main.create(ALICE)
+    main.join(ALICE)
+    main.power("power1", ALICE, {ALICE: 100}, ts=3000)
+    main.power("power2", ALICE, {ALICE: 100}, content={"ban": 60}, ts=2000)
+    main.power("power3", ALICE, {ALICE: 100}, content={"ban": 70}, ts=1000)
+    main.topic("topicT", ALICE)
+    case(
+        "outdated power levels with time stamps that run backwards",
+        "The middle one is in both auth chains and not replayed by algorithm 2, yet the last "
+        "still follows the first.",
+        [main, replaced(main, "power1")],
+        v1="power3",
+        v2="power3",
+        v21="power3",
+    )
+
+    one, two = pair()
+    one.power("power2", BOB, LEVELS, content={"ban": 45})
+    two.join(BOB, "bobAgain", content={"displayname": "B"})
+    case(
+        "power levels of one whose membership is in conflict",
+        "Version 1 resolves power levels on a state without the conflicting memberships, where "
+        "Bob is nobody.",
+        [one, two],
+        v1="power1 bobAgain",
+        v2="power2 bobAgain",
+        v21="power2 bobAgain",
+    )
+
+
 # ---------------------------------------------------------------- MSC1442's examples
 
 
@@ -1419,6 +1481,7 @@ def build() -> list[dict[str, Any]]:
         join_rule_cases,
         membership_cases,
         ordering_cases,
+        further_ordering_cases,
         msc1442_cases,
         msc4297_cases,
         odd_cases,
