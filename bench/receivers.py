@@ -36,7 +36,7 @@ class Fan:
         for connection, member in self._waiting.items():
             self._poll(connection, self._bench.world.settled(member))
         self._pump(until=lambda: False, patience_s=SETTLE_S)
-        with Stretch(self._bench.groups) as stretch:
+        with self._bench.observed(), Stretch(self._bench.groups) as stretch:
             end_s = time.perf_counter() + self._bench.seconds
             number = 0
             while time.perf_counter() < end_s:
@@ -108,7 +108,7 @@ def long_polls(bench: Bench, count: int) -> Result:
     with Waiting(bench, list(zip(users, tokens, strict=True)), count) as waiting:
         wait_until_quiet(bench.groups)
         after = _memory(bench)
-        with Stretch(bench.groups) as stretch:
+        with bench.observed(), Stretch(bench.groups) as stretch:
             waiting.watch(bench.seconds)
         result.errors = waiting.errors
     cpu_ms_per_s = sum(stretch.cpu_s.values()) / stretch.seconds * 1000

@@ -5,6 +5,7 @@ import json
 import operator
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
@@ -42,12 +43,14 @@ class Bench:
     groups: Groups  # its processes; empty when they cannot be seen
     world: World
     seconds: float  # measured per scenario
+    observed: Callable[[], AbstractContextManager[object]] = nullcontext  # put around each stretch
 
     def measure(self, jobs: Sequence[Job], warm_up: bool = True) -> Result:
         """Run a closed loop, one connection per job."""
         if warm_up:
             closed_loop(self.address, jobs, self.seconds * WARM_UP, {})
-        return closed_loop(self.address, jobs, self.seconds, self.groups)
+        with self.observed():
+            return closed_loop(self.address, jobs, self.seconds, self.groups)
 
 
 def _again(data: bytes, is_right: Callable[[bytes], bool]) -> Job:
