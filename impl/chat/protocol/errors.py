@@ -39,8 +39,6 @@
 `chat.http.errors` turns one into a response. Spec: client-server-api/#standard-error-response
 """
 
-# ruff: noqa: N818 -- the classes carry the names of the spec's error codes
-
 from typing import Any, ClassVar
 
 

@@ -71,10 +71,6 @@ class PushRule:
     conditions: tuple[Condition, ...]
     actions: tuple[Any, ...]
 
-    def matches(self, event: PushEvent, display_name: str | None) -> bool:
-        """Whether all conditions hold."""
-        return all(condition(event, display_name) for condition in self.conditions)
-
     @property
     def notifies(self) -> bool:
         """Whether a match is a notification."""
@@ -110,8 +106,11 @@ def evaluate(
     rules: Sequence[PushRule], event: PushEvent, display_name: str | None
 ) -> PushRule | None:
     """The first rule that matches, or None. The caller leaves out users' own events."""
-    for rule in rules:
-        if rule.matches(event, display_name):
+    for rule in rules:  # plain loops: they run for every user of a room
+        for condition in rule.conditions:
+            if not condition(event, display_name):
+                break
+        else:
             return rule
     return None
 
@@ -148,8 +147,10 @@ def _event_match(condition: dict[str, Any]) -> Condition | None:
     key, pattern = condition.get("key"), condition.get("pattern")
     if not isinstance(key, str) or not isinstance(pattern, str):
         return None
-    path, glob = parse_path(key), Glob(pattern.lower())
-    match = glob.matches_words if path == _BODY else glob.matches
+    path, wanted = parse_path(key), pattern.lower()
+    if path != _BODY and "*" not in wanted and "?" not in wanted:
+        return lambda event, _: event.text(path) == wanted
+    match = Glob(wanted).matches_words if path == _BODY else Glob(wanted).matches
 
     def holds(event: PushEvent, display_name: str | None) -> bool:
         text = event.text(path)
