@@ -233,8 +233,9 @@ def test_events_without_levels_come_first_in_the_mainline() -> None:
     assert TOPIC in outdated
 
 
-def test_a_long_history_of_levels_is_read_only_as_far_as_needed() -> None:
-    room = a_room("11")
+@pytest.mark.parametrize("version", LATER)
+def test_a_long_history_of_levels_is_read_only_as_far_as_needed(version: str) -> None:
+    room = a_room(version)
     for number in range(60):
         room.with_levels(**with_level(room, bob=50, charlie=number))
     other = room.fork()

@@ -11,22 +11,25 @@ def mainline_order(
     event_ids: set[EventId], power_levels: EventId | None, lookups: Lookups
 ) -> list[Event]:
     """These events in the mainline ordering based on `power_levels`, earliest first."""
-    mainline = _Mainline(None if power_levels is None else lookups.event(power_levels), lookups)
+    events = map(lookups.event, event_ids)
+    if power_levels is None:  # no mainline: the same position for all, without a walk
+        return sorted(events, key=lambda event: (event.origin_server_ts, event.event_id))
+    mainline = _Mainline(lookups.event(power_levels), lookups)
 
     def rank(event: Event) -> tuple[float, int, EventId]:
         return (-mainline.position_of(event), event.origin_server_ts, event.event_id)
 
-    return sorted(map(lookups.event, event_ids), key=rank)
+    return sorted(events, key=rank)
 
 
 class _Mainline:
     """The power levels that led to the current ones, latest first, followed only as far back as
     the events to be ordered require."""
 
-    def __init__(self, start: Event | None, lookups: Lookups) -> None:
+    def __init__(self, start: Event, lookups: Lookups) -> None:
         self._lookups = lookups
         self._positions: dict[EventId, int] = {}
-        self._next = start  # the next event of the mainline, not yet numbered
+        self._next: Event | None = start  # the next of the mainline, not yet numbered
 
     def position_of(self, event: Event) -> float:
         """The mainline position of an event.
