@@ -7,7 +7,7 @@ from chat.services.server import Server
 
 from chat.protocol.identifiers import parse_user_id
 from chat.services.caller import Caller
-from chat.storage import devices, events, keys
+from chat.storage import devices, keys
 from chat.storage.engine import Transaction
 
 EVERY_DEVICE = "*"
@@ -27,8 +27,10 @@ def send(
     for user_id in messages:
         parse_user_id(user_id)
 
+    now_ms = server.clock.now_ms()
+
     def work(tx: Transaction) -> None:
-        if not events.claim_txn(tx, caller.user_id, caller.device_id, path):
+        if not keys.claim_txn(tx, caller.user_id, caller.device_id, path, now_ms):
             return
         addressed = _addressed(tx, server.name, messages)
         if addressed:
