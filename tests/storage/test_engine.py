@@ -189,9 +189,12 @@ def test_a_database_error_in_a_group_makes_each_run_alone(sqlite_store: SqliteSt
 
 
 def test_a_failing_callback_is_told_to_its_caller_only(sqlite_store: SqliteStore) -> None:
+    def fail() -> None:
+        raise IndexError
+
     def work(tx: Transaction) -> None:
         put(1)(tx)
-        tx.after_commit(lambda: [][0])
+        tx.after_commit(fail)
 
     first, second = in_one_group(sqlite_store, [work, put(2)])
     assert isinstance(first, IndexError)

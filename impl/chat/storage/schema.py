@@ -78,7 +78,8 @@ room = Table(
     # Under this row's lock: the history of its current state, and its forward extremities.
     Column("main_line", BigInteger, nullable=False),
     Column("head", Integer, nullable=False),  # last position on the main line
-    Column("tips", Text, nullable=False),  # JSON [[event_id, depth, line, pos], …]; see rooms.Tip
+    Column("tips", Text, nullable=False),  # JSON [[event_id, depth], …]
+    Column("imported", SmallInteger, nullable=False, server_default=text("0")),  # see state.py
     Column("partial_state", SmallInteger, nullable=False, server_default=text("0")),
 )
 
@@ -147,7 +148,11 @@ event = Table(
     Column("before_pos", Integer),
     Column("after_line", BigInteger),  # the state after it; NULL where it is that before
     Column("after_pos", Integer),
+    Column("main_pos", Integer),  # of the main line once it was in, where not given by the above
+    Column("replaces", BigInteger),  # the state event before it under the same key
     Column("redacted_by", Text),  # the ID of the redaction
+    Column("txn_device", Text),  # which device of ours sent it, and its name for it
+    Column("txn_id", Text),
     Column("rejected", SmallInteger, nullable=False, server_default=text("0")),
     Column("soft_failed", SmallInteger, nullable=False, server_default=text("0")),
     Column("outlier", SmallInteger, nullable=False, server_default=text("0")),
