@@ -147,7 +147,7 @@ def in_one_group(store: SqliteStore, works: list[Callable[[Transaction], None]])
     threads = [threading.Thread(target=run, args=(i,)) for i in range(len(works))]
     for thread in threads:
         thread.start()
-    while len(store._waiting) < len(works):
+    while store._gathering.waiting < len(works):
         pass
     gathered.set()
     for thread in [first, *threads]:

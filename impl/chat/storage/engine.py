@@ -12,11 +12,10 @@ Statements are written once. Beside plain SQL that both databases speak (`ON CON
     ROWS(:pairs AS room bigint, k int)   a list of tuples as a table, with its columns' types
     FOR NO KEY UPDATE                    left out on SQLite, whose writer is alone anyway
 
-SQLite: all writes pass one connection. Whoever comes first leads: runs all the work that waits,
-each piece in a savepoint, commits once, and hands over to the first of those who came meanwhile. A
-refusal undoes its own savepoint only. The commit (an fsync) runs in a thread, so that other
-greenlets go on and gather the next group. Readers have connections of their own, and see the last
-commit.
+SQLite: all writes pass one connection, in groups that share a commit (gathering.py), each piece of
+work in a savepoint: a refusal undoes its own only. The commit (an fsync) runs in a thread, so that
+other greenlets go on and gather the next group. Readers have connections of their own, and see the
+last commit.
 
 PostgreSQL: each piece of work has a connection of its own. BEGIN travels with the first statement.
 Work is run again after a serialization failure or a deadlock, so it must not act on anything but
@@ -31,7 +30,6 @@ import json
 import re
 import sqlite3
 import tempfile
-import threading
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -50,6 +48,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from chat.config.model import Database
 from chat.storage import schema
+from chat.storage.gathering import Gathering, uninterrupted
 
 T = TypeVar("T")
 Scalar: TypeAlias = str | int | bytes | None
@@ -62,6 +61,7 @@ LOCK_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 30_000
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 ATTEMPTS = 5  # of a piece of work that conflicts with others
+GROUP = 100  # pieces of work that share a commit
 READERS = 4  # SQLite connections kept for reading
 
 
@@ -383,16 +383,13 @@ def open_store(database: Database) -> Store:
 class _Job(Generic[T]):
     """A piece of work that waits for the SQLite writer, then its outcome."""
 
-    __slots__ = ("callbacks", "done", "error", "result", "wake", "work")
+    __slots__ = ("callbacks", "error", "result", "work")
 
     def __init__(self, work: Callable[[Transaction], T]) -> None:
         self.work = work
-        self.done = False
         self.result: T | None = None
         self.error: Exception | None = DatabaseConflict("The writer was interrupted")
         self.callbacks: list[Callable[[], None]] = []
-        self.wake = threading.Lock()  # released to wake: the work is done, or its turn to lead
-        self.wake.acquire()
 
     def run(self, tx: Transaction) -> None:
         """Do the work, perhaps again."""
@@ -405,11 +402,6 @@ class _Job(Generic[T]):
                 callback()
         except Exception as error:  # handed to the one who waits for this job
             self.error = error
-
-    def end(self) -> None:
-        """Wake whoever waits for the outcome."""
-        self.done = True
-        self.wake.release()
 
 
 class SqliteStore(Store):
@@ -438,9 +430,7 @@ class SqliteStore(Store):
         sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
         sqlalchemy.event.listen(engine, "begin", _begin_immediate)
         super().__init__(engine)
-        self._guard = threading.Lock()  # of the two below; never held while waiting
-        self._waiting: list[_Job[Any]] = []
-        self._led = False  # somebody writes, or was woken to do so
+        self._gathering: Gathering[_Job[Any]] = Gathering(self._write_jobs, GROUP)
         self._writer: sqlite3.Connection | None = None
         self._commit_pool: gevent.threadpool.ThreadPool | None = None
         self._lock_file: Any = None
@@ -477,42 +467,20 @@ class SqliteStore(Store):
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         job = _Job(work)
-        with self._guard:
-            self._waiting.append(job)
-            leads, self._led = not self._led, True
-        interruption = None if leads else _uninterrupted(job.wake.acquire)
-        if not job.done:
-            interruption = self._lead() or interruption
-        if interruption is not None:
-            raise interruption
+        self._gathering.do(job)
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value]  # no error: the work's own result
 
-    def _lead(self) -> BaseException | None:
-        """Do all the work that waits, then wake who waited for it, and the next leader last."""
-        jobs: list[_Job[Any]] = []
-        try:
-            with self._guard:
-                jobs, self._waiting = self._waiting, []
-            return self._write_jobs(jobs)
-        finally:
-            with self._guard:
-                next_leader = self._waiting[0] if self._waiting else None
-                self._led = next_leader is not None
-            for job in jobs:
-                job.end()
-            if next_leader is not None:
-                next_leader.wake.release()
-
-    def _write_jobs(self, jobs: list[_Job[Any]]) -> BaseException | None:
+    def _write_jobs(self, jobs: list[_Job[Any]]) -> None:
         connection = self._writer_connection()
         try:
-            return self._write_group(connection, jobs)
+            self._write_group(connection, jobs)
         except sqlite3.Error:
             # One of them broke the whole transaction, or the commit failed: each by itself.
             interruptions = [self._write_alone(connection, job) for job in jobs]
-            return next(filter(None, interruptions), None)
+            for interruption in filter(None, interruptions):
+                raise interruption from None
 
     def _writer_connection(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -522,9 +490,7 @@ class SqliteStore(Store):
             pooled.detach()
         return self._writer
 
-    def _write_group(
-        self, connection: sqlite3.Connection, jobs: list[_Job[Any]]
-    ) -> BaseException | None:
+    def _write_group(self, connection: sqlite3.Connection, jobs: list[_Job[Any]]) -> None:
         with _rolled_back_on_error(connection):
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
@@ -532,7 +498,8 @@ class SqliteStore(Store):
             interruption = self._commit(connection)
         for job in jobs:
             job.committed()
-        return interruption
+        if interruption is not None:
+            raise interruption
 
     def _run_in_savepoint(self, connection: sqlite3.Connection, job: _Job[Any]) -> None:
         connection.execute("SAVEPOINT job")
@@ -565,7 +532,7 @@ class SqliteStore(Store):
         if self._commit_pool is None:
             self._commit_pool = gevent.threadpool.ThreadPool(1)
         committing = self._commit_pool.spawn(connection.commit)
-        interruption = _uninterrupted(committing.wait)
+        interruption = uninterrupted(committing.wait)
         committing.get()
         return interruption
 
@@ -578,18 +545,6 @@ class SqliteStore(Store):
         super().close()
         if self._lock_file is not None:
             self._lock_file.close()
-
-
-def _uninterrupted(wait: Callable[[], object]) -> BaseException | None:
-    """Wait to the end whatever is thrown at this greenlet; what was thrown is returned."""
-    interruption = None
-    while True:
-        try:
-            wait()
-        except BaseException as error:  # the work is under way, others wait for it
-            interruption = error
-        else:
-            return interruption
 
 
 @contextmanager
