@@ -188,4 +188,5 @@ def _check_ipv6(host: str) -> None:
 
 
 def _shown(text: object) -> str:
-    return repr(text)[:80]
+    """A refused value for the sentence of the refusal: short, and printable whatever it is."""
+    return ascii(text[:80]) if isinstance(text, str) else type(text).__name__

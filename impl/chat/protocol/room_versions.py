@@ -181,5 +181,6 @@ def rules_for(version: object) -> RoomRules:
     """The rules of a room version; raises UnsupportedRoomVersion."""
     rules = ROOM_VERSIONS.get(version) if isinstance(version, str) else None
     if rules is None:
-        raise UnsupportedRoomVersion(f"Unknown room version: {str(version)[:40]}")
+        shown = ascii(version[:40]) if isinstance(version, str) else type(version).__name__
+        raise UnsupportedRoomVersion(f"Unknown room version: {shown}")
     return rules
