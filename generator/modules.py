@@ -65,6 +65,7 @@ def formatted(files: dict[str, str], work: Path) -> dict[str, str]:
     ruff = [sys.executable, "-m", "ruff"]
     options = ["--isolated", "--no-cache", "--quiet", "--line-length", "100"]
     select = ["--fix", "--select", "I,F401,UP037", "--target-version", "py311"]
+    select += ["--config", 'lint.isort.known-third-party = ["chat_api"]']
     subprocess.run([*ruff, "check", *select, *options, str(root)], check=True)  # noqa: S603
     subprocess.run([*ruff, "format", *options, str(root)], check=True)  # noqa: S603
     return {name: (root / name).read_text("utf-8") for name in files}

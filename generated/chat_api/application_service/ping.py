@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import OutgoingRequest
 from chat_api.common.schemas import Empty
+from msgspec import Meta, Struct, json, to_builtins
 
 
 class PingBody(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from msgspec import Meta, json
-
 from chat_api.base import OutgoingRequest, pairs, quoted
 from chat_api.common.schemas import (
     RoomAlias,
@@ -17,6 +15,7 @@ from chat_api.common.schemas import (
     ThirdPartyUser,
     UserId,
 )
+from msgspec import Meta, json
 
 ThirdPartyLocations: TypeAlias = list[ThirdPartyLocation]
 

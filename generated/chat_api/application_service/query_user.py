@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msgspec import json
-
 from chat_api.base import OutgoingRequest, quoted
 from chat_api.common.schemas import Empty, UserId
+from msgspec import json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from msgspec import Meta, Raw, Struct, json, to_builtins
-
 from chat_api.base import OutgoingRequest, check_open, quoted
 from chat_api.common.schemas import Empty, RoomId, UserId
+from msgspec import Meta, Raw, Struct, json, to_builtins
 
 
 class AppserviceEphemeralFields(Struct, frozen=True, omit_defaults=True, kw_only=True):

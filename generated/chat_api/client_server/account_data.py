@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import Empty, RoomId, UserId
+from msgspec import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import Struct
-
 from chat_api.base import Ctx, check_open
 from chat_api.common.schemas import AuthenticationDataFields, IdServerUnbindResult, ServerName
+from msgspec import Struct
 
 
 class DeactivateAccountBody(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx, check_open
 from chat_api.common.schemas import (
     AuthenticationDataFields,
@@ -21,6 +19,7 @@ from chat_api.common.schemas import (
     ThirdPartyMedium,
     Timestamp,
 )
+from msgspec import Meta, Struct
 
 
 class Post3PIDsResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from msgspec import Struct
-
 from chat_api.base import Ctx
+from msgspec import Struct
 
 
 class GetCapabilitiesResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

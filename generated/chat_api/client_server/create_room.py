@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import RoomId, UserId
+from msgspec import Meta, Struct
 
 
 class InitialStateEvent(Struct, frozen=True, omit_defaults=True, kw_only=True):

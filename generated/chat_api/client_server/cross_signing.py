@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from msgspec import Struct
-
 from chat_api.base import Ctx, check_open
 from chat_api.common.schemas import (
     AuthenticationDataFields,
@@ -16,6 +14,7 @@ from chat_api.common.schemas import (
     Empty,
     MatrixError,
 )
+from msgspec import Struct
 
 
 class UploadCrossSigningKeysBody(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import EventFilterFields, RoomEventFilterFields, RoomId, UserId
+from msgspec import Meta, Struct
 
 EventField: TypeAlias = Annotated[str, Meta(max_length=1024)]
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeAlias
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx, check_open
 from chat_api.common.schemas import DeviceId, DeviceKeysFields, Signatures, UserId
+from msgspec import Meta, Struct
 
 OneTimeKey1: TypeAlias = Annotated[str, Meta(max_length=8192)]
 

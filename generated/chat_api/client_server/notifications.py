@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Raw, Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import PushAction, RoomId, Timestamp
+from msgspec import Meta, Raw, Struct
 
 
 class Notification(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx, check_open
 from chat_api.common.schemas import (
     AuthenticationDataFields,
@@ -17,6 +15,7 @@ from chat_api.common.schemas import (
     MsisdnTokenBody,
     RequestTokenResponse,
 )
+from msgspec import Meta, Struct
 
 
 class ChangePasswordBody(Struct, frozen=True, omit_defaults=True, kw_only=True):

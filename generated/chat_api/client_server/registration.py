@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx, check_open
 from chat_api.common.schemas import (
     AuthenticationDataFields,
@@ -18,6 +16,7 @@ from chat_api.common.schemas import (
     RequestTokenResponse,
     UserId,
 )
+from msgspec import Meta, Struct
 
 
 class CheckUsernameAvailabilityResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx
+from msgspec import Meta, Struct
 
 
 class RegistrationTokenValidityResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from msgspec import Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import EventId, RoomId, Timestamp
+from msgspec import Struct
 
 
 class GetEventByTimestampResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

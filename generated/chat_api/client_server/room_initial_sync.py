@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from msgspec import Raw, Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import PaginationChunk, RoomId
+from msgspec import Raw, Struct
 
 
 class RoomInitialSyncResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

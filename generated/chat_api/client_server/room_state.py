@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import EventId, RoomId, Timestamp
+from msgspec import Meta, Struct
 
 
 class SetRoomStateWithKeyResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import (
     MxcUri,
@@ -18,6 +16,7 @@ from chat_api.common.schemas import (
     RoomMembership,
     ServerName,
 )
+from msgspec import Meta, Struct
 
 
 class GetRoomSummaryResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
-from msgspec import Meta, Raw, Struct
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import EventId, MxcUri, RoomId
+from msgspec import Meta, Raw, Struct
 
 
 class GetMembersByRoomResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-from msgspec import Meta
-
 from chat_api.base import Ctx, RawResponse
+from msgspec import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

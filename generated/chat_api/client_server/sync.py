@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol, TypeAlias
 
-from msgspec import Meta, Raw, Struct, field
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import UserId
+from msgspec import Meta, Raw, Struct, field
 
 DeviceOneTimeKeysCountAdditionalProperty: TypeAlias = Annotated[int, Meta(ge=0)]
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from msgspec import Meta
-
 from chat_api.base import Ctx
 from chat_api.common.schemas import (
     RoomAlias,
@@ -17,6 +15,7 @@ from chat_api.common.schemas import (
     ThirdPartyUser,
     UserId,
 )
+from msgspec import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

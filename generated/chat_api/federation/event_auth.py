@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from msgspec import Raw, Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest, quoted
 from chat_api.common.schemas import EventId, RoomId
+from msgspec import Raw, Struct, json
 
 
 class GetEventAuthResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol, TypeAlias
 
-from msgspec import Meta, Raw, Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest, pairs, quoted
 from chat_api.common.schemas import EventId, PduEnvelope, RoomId, Timestamp
+from msgspec import Meta, Raw, Struct, json
 
 AuthChainId: TypeAlias = Annotated[str, Meta(max_length=255)]
 

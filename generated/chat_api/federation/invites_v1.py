@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeAlias
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest, check_open, quoted
 from chat_api.common.schemas import (
     EventId,
@@ -18,6 +16,7 @@ from chat_api.common.schemas import (
     Timestamp,
     UserId,
 )
+from msgspec import Meta, Struct, json, to_builtins
 
 
 class SendInviteV1UnsignedFields(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta, Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest, check_open, pairs, quoted
 from chat_api.common.schemas import MembershipEventFields, RoomId, UserId
+from msgspec import Meta, Struct, json
 
 
 class MakeJoinResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import Raw, Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest, pairs, quoted
 from chat_api.common.schemas import EventId, RoomId, ServerName
+from msgspec import Raw, Struct, json, to_builtins
 
 
 class SendJoinV2Response(Struct, frozen=True, omit_defaults=True, kw_only=True):

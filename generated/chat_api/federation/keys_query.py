@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest, check_open, pairs, quoted
 from chat_api.common.schemas import ServerKeysFields, ServerName, Timestamp
+from msgspec import Struct, json, to_builtins
 
 
 class KeyQueryResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

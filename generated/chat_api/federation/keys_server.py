@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import convert, json
-
 from chat_api.base import Ctx, OutgoingRequest
 from chat_api.common.schemas import ServerKeysFields
+from msgspec import convert, json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest, quoted
 from chat_api.common.schemas import (
     Empty,
@@ -18,6 +16,7 @@ from chat_api.common.schemas import (
     Timestamp,
     UserId,
 )
+from msgspec import Meta, Struct, json, to_builtins
 
 
 class SendLeaveV2BodyFields(Struct, frozen=True, omit_defaults=True, kw_only=True):

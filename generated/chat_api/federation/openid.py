@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest, pairs
 from chat_api.common.schemas import UserId
+from msgspec import Meta, Struct, json
 
 
 class ExchangeOpenIdTokenResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

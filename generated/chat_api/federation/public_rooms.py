@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeAlias
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest, pairs
 from chat_api.common.schemas import PublicRoomsChunk
+from msgspec import Meta, Struct, json, to_builtins
 
 RoomType: TypeAlias = Annotated[str, Meta(max_length=255)] | None
 

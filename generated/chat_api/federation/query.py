@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from msgspec import Meta, Struct, field, json
-
 from chat_api.base import Ctx, OutgoingRequest, pairs, quoted
 from chat_api.common.schemas import RoomAlias, RoomId, ServerName, UserId
+from msgspec import Meta, Struct, field, json
 
 
 class QueryProfileResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from msgspec import json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest
+from msgspec import json, to_builtins
 
 AskPolicyServerToSignResponse: TypeAlias = dict[str, dict[str, str]]
 

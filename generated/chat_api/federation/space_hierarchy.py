@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
-from msgspec import Meta, Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest, check_open, pairs, quoted
 from chat_api.common.schemas import RoomAlias, RoomId, Timestamp, UserId
+from msgspec import Meta, Struct, json
 
 
 class HierarchyChildEventFields(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgspec import Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest, check_open, quoted
 from chat_api.common.schemas import CrossSigningKeyFields, DeviceId, DeviceKeysFields, UserId
+from msgspec import Struct, json
 
 
 class UserDevice(Struct, frozen=True, omit_defaults=True, kw_only=True):

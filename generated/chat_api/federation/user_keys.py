@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeAlias
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest, check_open
 from chat_api.common.schemas import CrossSigningKeyFields, DeviceKeysFields, Signatures
+from msgspec import Meta, Struct, json, to_builtins
 
 OneTimeKeysAdditionalProperty: TypeAlias = Annotated[str, Meta(max_length=255)]
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from msgspec import Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest
+from msgspec import Struct, json
 
 
 class ServerSoftware(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct, field, json
-
 from chat_api.base import Ctx, OutgoingRequest
+from msgspec import Meta, Struct, field, json
 
 
 class GetWellKnownResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
-from msgspec import Meta, Struct, convert, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest
 from chat_api.common.schemas import UserId
+from msgspec import Meta, Struct, convert, json, to_builtins
 
 
 class GetHashDetailsResponseFields(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest, RawResponse, pairs
+from msgspec import Meta, Struct, json, to_builtins
 
 
 class MsisdnRequestTokenV2Body(Struct, frozen=True, omit_defaults=True, kw_only=True):

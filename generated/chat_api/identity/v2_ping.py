@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from msgspec import json
-
 from chat_api.base import Ctx, OutgoingRequest
 from chat_api.common.schemas import Empty
+from msgspec import json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

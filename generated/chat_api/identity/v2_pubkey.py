@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct, json
-
 from chat_api.base import Ctx, OutgoingRequest, pairs, quoted
+from msgspec import Meta, Struct, json
 
 
 class GetPubKeyV2Response(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeAlias
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import Ctx, OutgoingRequest
 from chat_api.common.schemas import Empty
+from msgspec import Meta, Struct, json, to_builtins
 
 
 class PolicyText(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
-from msgspec import Meta
-
 from chat_api.base import Ctx, RawResponse
 from chat_api.common.schemas import MediaConfig, ServerName, Timestamp
+from msgspec import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
-from msgspec import Meta, Struct
-
 from chat_api.base import Ctx, RawResponse, Stream
 from chat_api.common.schemas import Empty, MediaConfig, MxcUri, ServerName, Timestamp
+from msgspec import Meta, Struct
 
 
 class UploadContentResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

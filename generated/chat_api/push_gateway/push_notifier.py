@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, json, to_builtins
-
 from chat_api.base import OutgoingRequest, check_open
 from chat_api.common.schemas import EventId, RoomAlias, RoomId, UserId
+from msgspec import Meta, Struct, json, to_builtins
 
 
 class NotificationCounts(Struct, frozen=True, omit_defaults=True, kw_only=True):
