@@ -1,0 +1,38 @@
+"""`python -m conformance --url URL --secret SECRET [--only PATTERN] [--list]`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from conformance.checks import TOPICS
+from conformance.client import Wire, World
+from conformance.runner.contract import Contract
+from conformance.runner.run import checks_of, run
+
+API = Path(__file__).resolve().parents[1] / "generated" / "openapi.yaml"
+
+
+def main() -> int:
+    """Run the checks that are asked for; the exit status is 0 when all are kept."""
+    parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:8008", help="the server's base URL")
+    parser.add_argument("--secret", help="its registration_shared_secret")
+    parser.add_argument("--only", default="", help="a regular expression for topic or promise")
+    parser.add_argument("--list", action="store_true", help="print the promises, run nothing")
+    wish = parser.parse_args()
+    checks = [check for check in checks_of(TOPICS) if check.matches(wish.only)]
+    if wish.list:
+        print(*(f"{check.topic}: {check.promise}" for check in checks), sep="\n")
+        return 0
+    if wish.secret is None:
+        parser.error("--secret is needed to register users")
+    if not checks:
+        parser.error(f"no check matches {wish.only!r}")
+    world = World(Wire(wish.url.rstrip("/"), Contract.load(API)), wish.secret)
+    return 1 if run(checks, world) else 0
+
+
+if __name__ == "__main__":
+    if not __debug__:
+        sys.exit("checks use assert statements: run without -O")
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What runs the checks: HTTP exchanges, their contract, the loop and the report."""
