@@ -183,7 +183,7 @@ def test_levels_decide_who_may_send_what(every_version: str) -> None:
 
 def test_nobody_raises_anybody_above_himself(every_version: str) -> None:
     own = {} if every_version == "12" else {ALICE: 100}
-    levels = {"users": {**own, BOB: 60}, "ban": 50, "events": {"m.room.name": 70}}
+    levels: dict[str, Any] = {"users": {**own, BOB: 60}, "ban": 50, "events": {"m.room.name": 70}}
     room = make_room(every_version).with_member(BOB).with_levels(**levels)
     good = {**levels, "ban": 60, "users": {**own, BOB: 60, CHARLIE: 60}}
     room.check_draft("m.room.power_levels", BOB, good, "")
@@ -284,7 +284,8 @@ def test_notification_levels_are_read() -> None:
 
 
 def test_an_unfederated_room_keeps_to_its_server(every_version: str) -> None:
-    room = make_room(every_version, **{"m.federate": False})
+    closed: dict[str, Any] = {"m.federate": False}
+    room = make_room(every_version, **closed)
     number = "4" if every_version == "12" else "3"
     refused(room, number, "m.room.member", BOB, {"membership": "join"}, BOB)
     room.check_draft("m.room.member", "@dora:a", {"membership": "join"}, "@dora:a")
@@ -339,7 +340,8 @@ def test_auth_events_of_memberships() -> None:
     third = {"signed": {"token": "t"}}
     token = ("m.room.third_party_invite", "t")
     assert keys(ALICE, BOB, membership="invite", third_party_invite=third) == {*invite, token}
-    for odd in (None, [], {"signed": 5}, {"signed": {"token": 5}}):
+    oddities: list[Any] = [None, [], {"signed": 5}, {"signed": {"token": 5}}]
+    for odd in oddities:
         assert keys(ALICE, BOB, membership="invite", third_party_invite=odd) == invite
     via = {"join_authorised_via_users_server": CHARLIE}
     joined = {member(BOB), JOIN_RULES}

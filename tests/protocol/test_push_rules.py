@@ -182,7 +182,7 @@ def test_unrecognised_conditions_never_match(condition: Any) -> None:
 
 def test_kinds_are_tried_in_their_order() -> None:
     everything = {"conditions": [], "actions": ["notify"]}
-    ruleset = {
+    ruleset: dict[str, list[dict[str, Any]]] = {
         "underride": [{"rule_id": "u", **everything}],
         "sender": [{"rule_id": ALICE, "actions": []}],
         "room": [{"rule_id": str(ROOM.room_id), "actions": []}],

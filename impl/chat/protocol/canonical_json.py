@@ -35,10 +35,10 @@ def encode(value: Any, *, strict: bool = True) -> bytes:
         if strict:
             raise
         return _encode_lenient(value)
-    return encode_checked(value)
+    return _encode_checked(value)
 
 
-def encode_checked(value: Any) -> bytes:
+def _encode_checked(value: Any) -> bytes:
     """The canonical bytes of a value that was decoded and checked strictly before."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
