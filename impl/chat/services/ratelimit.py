@@ -4,13 +4,15 @@ A bucket holds `burst_count` requests and refills by `per_second`. Each worker c
 so that N workers together allow at most N times as much. Spec: client-server-api/#rate-limiting
 """
 
+import math
 from collections.abc import Mapping
 
 from chat.config.model import Config, RateLimit
 from chat.protocol.errors import LimitExceeded
 from chat.services.clock import Clock
 
-BUCKETS = 100_000  # about 20 MB at most
+BUCKETS = 20_000  # about 4 MB; sweeping so many takes 10 ms
+SLOWEST_PER_S = 1e-6  # a rate of 0 is one request in twelve days
 
 
 def configured(config: Config) -> dict[str, RateLimit]:
@@ -70,14 +72,14 @@ class RateLimits:
         """
         limit = self._limits[bucket]
         now_ms = self._clock.now_ms()
-        per_ms = limit.per_second / 1000
+        per_ms = max(limit.per_second, SLOWEST_PER_S) / 1000
         full_at_ms = max(self._full_at_ms.get((bucket, key), now_ms), now_ms)
         missing = (full_at_ms - now_ms) * per_ms + 1
         if missing > limit.burst_count:
-            wait_ms = (missing - limit.burst_count) / per_ms if per_ms else 3_600_000
-            raise LimitExceeded(retry_after_ms=max(1, round(wait_ms)))
+            wait_ms = (missing - limit.burst_count) / per_ms
+            raise LimitExceeded(retry_after_ms=math.ceil(wait_ms))
         if consume:
-            self._store((bucket, key), full_at_ms + 1 / per_ms if per_ms else float("inf"), now_ms)
+            self._store((bucket, key), full_at_ms + 1 / per_ms, now_ms)
 
     def _store(self, name: tuple[str, str], full_at_ms: float, now_ms: int) -> None:
         if len(self._full_at_ms) >= self._buckets and name not in self._full_at_ms:
