@@ -1,17 +1,38 @@
-"""From a `Config` to the running application."""
+"""From a `Config` to the running application of this process."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from flask import Flask
+
+from chat.app import start
+from chat.app.handlers import register_all
 from chat.config.model import Config
+from chat.http import pipeline
+from chat.http.auth import Authenticators
+from chat.http.dispatch import Dispatcher
+from chat.jobs.runner import Runner
+from chat.jobs.schedule import jobs_of
+from chat.protocol.identifiers import ServerName
+from chat.services.accounts import tokens
+from chat.services.accounts.last_seen import LastSeen
+from chat.services.clock import SystemClock
+from chat.services.media.files import MediaStore
+from chat.services.notifier import Notifier
+from chat.services.ratelimit import RateLimits, configured
+from chat.services.rooms.writer import Writer
+from chat.services.server import Server
+from chat.services.sessions import SessionCache
+from chat.storage.engine import open_store
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What serves requests, and how it is ended."""
+    """What serves requests, and how it is ended: first let nobody wait any more, then close."""
 
     wsgi: Wsgi
     stop_waiting: Callable[[], None]
@@ -19,10 +40,42 @@ class Application:
 
 
 def application(config: Config) -> Application:
-    """Build everything that serves requests in this process."""
+    """Build everything that serves requests in this process. Raises start.StartError."""
+    server = make_server(config)
+    dispatcher = Dispatcher()
+    register_all(dispatcher)
+    authenticators = Authenticators(user=partial(tokens.authenticate, server))
+    wsgi = pipeline.Application(Flask("chat"), server, dispatcher, authenticators)
+    runner = Runner(jobs_of(server))
+    runner.start()
 
-    def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
-        return [b"OK"]
+    def close() -> None:
+        runner.stop()
+        server.store.close()
 
-    return Application(wsgi, lambda: None, lambda: None)
+    return Application(wsgi, server.notifier.close, close)
+
+
+def make_server(config: Config) -> Server:
+    """The record of this process's server: the database locked where it takes one process only,
+    and the change log followed from now on. Raises start.StartError.
+    """
+    store = open_store(config.database)
+    start.lock(store)
+    clock = SystemClock()
+    notifier = Notifier(store)
+    notifier.start()
+    key = start.signing_key(config)
+    return Server(
+        name=ServerName(config.server_name),
+        config=config,
+        store=store,
+        clock=clock,
+        key=key,
+        notifier=notifier,
+        writer=Writer(),
+        limits=RateLimits(configured(config), clock),
+        sessions=SessionCache(),
+        last_seen=LastSeen(),
+        media=MediaStore(config.media_store_path),
+    )

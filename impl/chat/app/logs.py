@@ -82,6 +82,7 @@ def _plain(config: Config) -> dict[str, Any]:
         "formatters": {"line": {"()": LineFormatter}},
         "handlers": {"log": handler},
         "root": {"level": config.log_level, "handlers": ["log"]},
+        "loggers": {"alembic": {"level": "WARNING"}},
     }
 
 

@@ -7,23 +7,30 @@ inherit the configuration that it read, so that all of them agree.
 import gc
 import logging
 import os
+import shutil
 import ssl
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent import socket
 from gunicorn.http import message
 
-from chat.app import build, logs, start
+from chat.app import logs, start
 from chat.config.load import CONFIG_VARIABLE, ConfigError, Loaded, load
 from chat.config.model import Config, Listener
 
+if TYPE_CHECKING:
+    from chat.app.build import Application
+
 log = logging.getLogger(__name__)
 
+FIGURES_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 IDLE_S = 75  # a kept-alive connection without a request; proxies wait 60
 STOP_S = 9  # the master ends workers that have not left by then; a worker needs 7 at most
 FROZEN_S = 60  # a worker that gives no sign of life for so long is replaced
@@ -53,9 +60,20 @@ def loaded() -> Loaded:
     return _master.loaded
 
 
-def application() -> build.Application:
-    """The application, with connections and greenlets of its own: call it after the fork."""
-    return build.application(loaded().config)
+def application() -> "Application":
+    """The application, with connections and greenlets of its own: call it after the fork.
+
+    Raises StartError.
+    """
+    built: Application = _build().application(loaded().config)
+    return built
+
+
+def _build() -> ModuleType:
+    """chat.app.build, imported late: it brings prometheus_client, which then reads its folder."""
+    from chat.app import build  # noqa: PLC0415
+
+    return build
 
 
 def settings(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -73,13 +91,17 @@ def settings(environment: Mapping[str, str]) -> dict[str, Any]:
             log.warning(warning)
     gevent.config.resolver = "dnspython"  # looks names up on cooperative sockets, in no thread
     config = loaded().config
+    workers = _worker_count(config, environment)
+    if workers > 1:
+        _share_figures()
     return _fixed_settings() | {
         "bind": [address for address, _ in _addresses(config)],
-        "workers": _worker_count(config, environment),
+        "workers": workers,
         "worker_connections": start.raise_open_files(config),
         "pidfile": str(config.pid_file) if config.pid_file else None,
         "on_starting": lambda arbiter: _on_starting(config),
         "when_ready": lambda arbiter: _when_ready(config),
+        "on_exit": lambda arbiter: _remove_figures(),
     }
 
 
@@ -114,6 +136,7 @@ def _on_starting(config: Config) -> None:
     except start.StartError as error:
         log.critical("cannot start: %s", error)
         sys.exit(1)
+    _build()  # here, so that the workers share the memory of the code
     gc.collect()
     gc.freeze()  # pages that the collector leaves alone stay shared with the workers
 
@@ -139,6 +162,20 @@ def _worker_count(config: Config, environment: Mapping[str, str]) -> int:
     if asked and wanted > 1:
         log.warning("WEB_CONCURRENCY is ignored: SQLite allows one worker", extra={"asked": asked})
     return 1
+
+
+# --- figures for Prometheus, which several workers keep in files ---
+
+
+def _share_figures() -> None:
+    """Name the folder before prometheus_client is imported: it looks once."""
+    if FIGURES_VARIABLE not in os.environ and "prometheus_client" not in sys.modules:
+        os.environ[FIGURES_VARIABLE] = tempfile.mkdtemp(prefix="chat-metrics-")
+
+
+def _remove_figures() -> None:
+    if FIGURES_VARIABLE in os.environ:
+        shutil.rmtree(os.environ[FIGURES_VARIABLE], ignore_errors=True)
 
 
 # --- listeners ---

@@ -4,16 +4,22 @@ import logging
 import os
 import resource
 import secrets
+import time
 from pathlib import Path
+
+import sqlalchemy.exc
 
 from chat.config.model import Config
 from chat.protocol import signatures
 from chat.protocol.errors import InvalidParam
+from chat.storage.engine import DatabaseInUse, SqliteStore, Store, open_store
+from chat.storage.migrations import DatabaseTooNew, upgrade
 
 log = logging.getLogger(__name__)
 
 WANTED_CONNECTIONS = 20_000  # clients that wait at the same time, per worker
 ENOUGH_CONNECTIONS = 8_000  # below this the operator is warned
+LOCK_PATIENCE_S = 12  # a worker that is told to stop has left by then
 OTHER_FILES = 256  # log, database, outgoing connections, media
 
 
@@ -25,6 +31,38 @@ def prepare(config: Config) -> None:
     """Make what has to exist: key, secret and folder. Raises StartError."""
     ensure_files(config)
     signing_key(config)
+    migrate(config)
+
+
+def migrate(config: Config) -> None:
+    """Bring the database to this version's schema; no connection stays open. Raises StartError."""
+    store = open_store(config.database)
+    try:
+        lock(store)
+        upgrade(store)
+    except (DatabaseTooNew, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise StartError(f"database: {error}") from error
+    finally:
+        store.close()
+
+
+def lock(store: Store) -> None:
+    """Keep other processes out of a database that takes one only, SQLite's.
+
+    Waits for a process that is just ending, as after a reload. Raises StartError.
+    """
+    if not isinstance(store, SqliteStore):
+        return
+    deadline_s = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            store.lock()
+        except DatabaseInUse as error:
+            if time.monotonic() > deadline_s:
+                raise StartError(str(error)) from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 def ensure_files(config: Config) -> None:

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import ssl
+import sys
 from collections.abc import Iterable
 from functools import partial
 from types import FrameType
@@ -26,6 +27,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn import util
+from gunicorn.arbiter import Arbiter
 from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.message import Request
@@ -33,6 +35,7 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
 from chat.app import refusals, serving
+from chat.app.start import StartError
 from chat.config.model import Listener
 
 log = logging.getLogger(__name__)
@@ -112,7 +115,11 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         """Build the application in this process, from the configuration that the master read."""
-        self.application = serving.application()
+        try:
+            self.application = serving.application()
+        except StartError as error:
+            log.critical("cannot start: %s", error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
         self.wsgi = self.application.wsgi
 
     def run(self) -> None:
