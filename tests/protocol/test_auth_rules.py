@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chat.protocol import auth_rules
+from chat.protocol import auth_rules, canonical_json
 from chat.protocol.auth_rules import INFINITE_LEVEL, auth_keys, check_auth_events
-from chat.protocol.errors import AuthRefused, NotFound
+from chat.protocol.errors import AuthRefused, BadJson, NotFound
 from chat.protocol.event import Event
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId
@@ -238,6 +238,30 @@ def test_levels_as_text_and_floats_end_with_version_10(every_version: str) -> No
 def test_levels_of_old_versions_are_read(value: Any, level: int | None) -> None:
     assert auth_rules.levels.read_level(value, rules_for("1")) == level
     assert auth_rules.levels.read_level(value, rules_for("12")) is None
+
+
+TEXT_EXAMPLE = """{"ban": "50", "events": {"m.room.power_levels": "100"}, "events_default": "0",
+    "state_default": "50", "users": {"@example:localhost": "100"}, "users_default": "0"}"""
+FLOAT_EXAMPLE = """{"ban": 50, "events": {"m.room.power_levels": 100}, "events_default": 0,
+    "state_default": 50, "users": {"@example:example.org": 100, "@alice:localhost": 50,
+    "@bob:localhost": 50.57}, "users_default": 0}"""
+
+
+@pytest.mark.parametrize(("example", "last"), [(TEXT_EXAMPLE, 9), (FLOAT_EXAMPLE, 5)])
+def test_examples_of_deprecated_levels(example: str, last: int, every_version: str) -> None:
+    """Spec: rooms/v1/#deprecated-event-content-schemas"""
+    room, content = make_room(every_version), canonical_json.decode_object(example)
+    if int(every_version) > last:
+        with pytest.raises((AuthRefused, BadJson)):
+            room.check_draft("m.room.power_levels", ALICE, content, "")
+        return
+    room.check_draft("m.room.power_levels", ALICE, content, "")
+    room.with_levels(**content)
+    create, levels = room.lookup(CREATE), room.lookup(LEVELS)
+    assert create is not None
+    for user, level in content["users"].items():
+        found = auth_rules.power_level_of(user, levels, create, room.rules)
+        assert found == int(float(level))
 
 
 def test_creators_of_version_12_stand_above_all_levels() -> None:
