@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from chat.protocol.identifiers import EventId
 from chat.storage.engine import Transaction
 
 
@@ -30,7 +31,7 @@ class EventRow(NamedTuple):
     """What is stored beside an event's JSON."""
 
     ev: int
-    event_id: str
+    event_id: EventId
     room: int
     pos: int | None
     depth: int

@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from chat.protocol.identifiers import EventId
 from chat.storage.engine import Row, Transaction, Value
 from chat.storage.state import IMPORTED
 
@@ -15,7 +16,7 @@ from chat.storage.state import IMPORTED
 class Tip(NamedTuple):
     """A forward extremity: an event that no event follows yet."""
 
-    event_id: str
+    event_id: EventId
     depth: int
 
 
@@ -48,7 +49,7 @@ _ROOM = "room, room_id, version, main_line, head, tips, imported"
 
 def _room(row: Row) -> Room:
     room, room_id, version, main_line, head, tips, imported = row
-    parsed = tuple(Tip(event_id, depth) for event_id, depth in json.loads(tips))
+    parsed = tuple(Tip(EventId(event_id), depth) for event_id, depth in json.loads(tips))
     return Room(room, room_id, version, main_line, head, parsed, bool(imported))
 
 
@@ -70,6 +71,12 @@ def ids(tx: Transaction, rooms: Collection[int]) -> dict[int, str]:
     return dict(found)
 
 
+def versions(tx: Transaction, rooms: Collection[int]) -> dict[int, str]:
+    """Room versions by number."""
+    found = tx.rows("SELECT room, version FROM room WHERE room = ANY(:rooms)", rooms=list(rooms))
+    return dict(found)
+
+
 def lock(tx: Transaction, room_ids: Collection[str]) -> dict[str, Room]:
     """The known rooms among these, locked until the commit, in one order for everybody."""
     rows = tx.rows(
@@ -79,14 +86,20 @@ def lock(tx: Transaction, room_ids: Collection[str]) -> dict[str, Room]:
     return {row[1]: _room(row) for row in rows}
 
 
-def create(tx: Transaction, room_id: str, version: str) -> Room:
-    """A new room without state, locked since nobody else can see it."""
+def create(tx: Transaction, room_id: str, version: str) -> Room | None:
+    """A new room without state, locked since nobody else can see it; None where the ID is taken."""
     (number,), (line,) = tx.numbers("room", 1), tx.numbers("line", 1)
-    tx.insert(
-        "room",
-        ("room", "room_id", "version", "main_line", "head", "tips"),
-        [(number, room_id, version, line, IMPORTED, "[]")],
+    made = tx.run(
+        "INSERT INTO room (room, room_id, version, main_line, head, tips)"
+        " VALUES (:room, :room_id, :version, :line, :head, '[]') ON CONFLICT (room_id) DO NOTHING",
+        room=number,
+        room_id=room_id,
+        version=version,
+        line=line,
+        head=IMPORTED,
     )
+    if not made:
+        return None
     tx.insert("room_summary", ("room",), [(number,)])
     return Room(number, room_id, version, line, IMPORTED, (), False)
 

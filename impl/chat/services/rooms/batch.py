@@ -1,0 +1,355 @@
+"""Drafts on their way into rooms, inside one transaction that holds the rooms' locks.
+
+A `Batch` takes drafts one after another. Each is built on what the ones before it left, checked and
+signed; a refused one leaves no trace. Nothing is written until `flush`, which writes everything by
+a number of statements that does not depend on how many drafts there are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from chat.protocol import auth_rules, canonical_json, event_builder
+from chat.protocol.auth_rules.levels import named_level, power_level_of
+from chat.protocol.errors import Forbidden
+from chat.protocol.event import Event, StateKey
+from chat.protocol.event_builder import Draft
+from chat.protocol.identifiers import EventId, RoomId, ServerName
+from chat.protocol.room_versions import RoomRules, rules_for
+from chat.protocol.signatures import SigningKey
+from chat.services.rooms import derived
+from chat.storage import events, rooms, state, streams
+from chat.storage.engine import Transaction
+from chat.storage.events import EventRow, Txn
+from chat.storage.rooms import LocalMember, Room, Tip
+from chat.storage.state import Step
+from chat.storage.streams import Change, Kind
+
+Lookup = Callable[[StateKey], Event | None]
+Check = Callable[[Lookup], None]
+
+MAX_PREV_EVENTS = 10
+CREATE: StateKey = ("m.room.create", "")
+POWER_LEVELS: StateKey = ("m.room.power_levels", "")
+
+
+class Entry(NamedTuple):
+    """An entry of the room state, and the number of its event."""
+
+    event: Event
+    ev: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownState:
+    """Part of the state of a room at a position of its main line; absent keys are not known."""
+
+    head: int
+    entries: Mapping[StateKey, Entry | None]
+
+
+class OpenRoom:
+    """A room under its lock, as the drafts so far leave it."""
+
+    def __init__(
+        self, tx: Transaction, room: Room, known: KnownState | None, *, new: bool = False
+    ) -> None:
+        self.room = room
+        self.rules = rules_for(room.version)
+        self.changed: dict[StateKey, Entry] = {}
+        self._tx = tx
+        self._new = new  # the database has no state of it
+        self._fetched: dict[StateKey, Entry | None] = {}
+        # A position identifies the whole state, so what is known of it stays true.
+        self._known = known.entries if known is not None and known.head == room.head else {}
+
+    def entry(self, key: StateKey) -> Entry | None:
+        """The current entry of a key."""
+        for entries in (self.changed, self._known, self._fetched):
+            if key in entries:
+                return entries[key]
+        if self._new:
+            return None
+        fetch(self._tx, {self: [key]})
+        return self._fetched[key]
+
+    def event(self, key: StateKey) -> Event | None:
+        """The current event of a key."""
+        entry = self.entry(key)
+        return None if entry is None else entry.event
+
+    def knows(self, key: StateKey) -> bool:
+        """Whether the entry of a key needs no statement."""
+        return key in self.changed or key in self._known or key in self._fetched
+
+    def learn(self, key: StateKey, entry: Entry | None) -> None:
+        """Note what the database says of a key."""
+        self._fetched[key] = entry
+
+    def known(self) -> KnownState | None:
+        """What is known now; None if that is what was known before."""
+        if not self._fetched and not self.changed:
+            return None
+        return KnownState(self.room.head, {**self._known, **self._fetched, **self.changed})
+
+
+def fetch(tx: Transaction, wanted: Mapping[OpenRoom, list[StateKey]]) -> None:
+    """Learn entries of several rooms by one statement."""
+    missing = {
+        (room.room.room, *key): room
+        for room, keys in wanted.items()
+        for key in keys
+        if not room.knows(key)
+    }
+    if not missing:
+        return
+    found: dict[tuple[int, str, str], Entry] = {}
+    for row, body in events.in_state(tx, missing):
+        rules = missing[row.room, row.type, row.state_key or ""].rules
+        event = Event.trusted(row.event_id, canonical_json.decode(body), rules)
+        found[row.room, row.type, row.state_key or ""] = Entry(event, row.ev)
+    for wanted_key, room in missing.items():
+        room.learn(wanted_key[1:], found.get(wanted_key))
+
+
+def keys_needed(draft: Draft, rules: RoomRules) -> list[StateKey]:
+    """The entries of the room state on which the fate of a draft depends."""
+    keys = auth_rules.auth_keys(draft.type, draft.sender, draft.state_key, draft.content, rules)
+    if draft.state_key is not None:
+        keys.append((draft.type, draft.state_key))
+    return [CREATE, *keys]
+
+
+class Batch:
+    """Accepted events that wait for `flush`."""
+
+    def __init__(
+        self,
+        tx: Transaction,
+        name: ServerName,
+        key: SigningKey,
+        now_ms: int,
+        size: int,
+    ) -> None:
+        self._tx = tx
+        self._name = name
+        self._key = key
+        self._now_ms = now_ms
+        self._numbers: Iterator[int] = iter(tx.numbers("ev", size))
+        self._rows: list[EventRow] = []
+        self._events: dict[str, Event] = {}
+        self._steps: list[tuple[Step, StateKey]] = []
+        self._members: list[LocalMember] = []
+        self._counts: dict[int, tuple[int, int]] = {}
+        self._summaries: dict[int, dict[str, str | None]] = {}
+        self._redactions: list[tuple[str, str]] = []
+        self._txns: list[tuple[Txn, int]] = []
+        self._rooms: dict[int, OpenRoom] = {}
+
+    def create_room(self, draft: Draft) -> OpenRoom:
+        """Take a create event, and with it make its room. Raises as `add`."""
+        rules = rules_for(draft.content.get("room_version", "1"))
+        room = None
+        while room is None:
+            event = self._build(draft, rules, (), [], 1)
+            auth_rules.check(event, {}, rules)
+            room = rooms.create(self._tx, event.room_id, rules.version)
+            self._now_ms += room is None  # v12: the same event in the same ms is the same room
+        opened = OpenRoom(self._tx, room, None, new=True)
+        self._take(opened, event, None)
+        return opened
+
+    def add(
+        self, room: OpenRoom, draft: Draft, txn: Txn | None = None, check: Check | None = None
+    ) -> Event:
+        """Take a draft into its room; the event that is there now.
+
+        Setting state to what the same sender set it to before changes nothing: the event that
+        stands is the answer. Raises AuthRefused, or what `check`, given the current state, raises.
+        """
+        if check is not None:
+            check(room.event)
+        standing = _standing(room, draft)
+        if standing is not None:
+            return standing
+        keys = auth_rules.auth_keys(
+            draft.type, draft.sender, draft.state_key, draft.content, room.rules
+        )
+        auth = [event.event_id for key in keys if (event := room.event(key)) is not None]
+        draft = replace(draft, room_id=RoomId(room.room.room_id))
+        depth = max((tip.depth for tip in room.room.tips), default=0) + 1
+        event = self._build(draft, room.rules, room.room.tips, auth, depth)
+        auth_rules.check(event, room.event, room.rules)
+        redacted = self._redacted(room, event)
+        self._take(room, event, txn)
+        if redacted is not None:
+            self._redactions.append((redacted, event.event_id))
+        return event
+
+    def sent(self, txn: Txn) -> Event | None:
+        """What was taken for a request of the same batch before."""
+        for earlier, ev in self._txns:
+            if earlier == txn:
+                return next(self._events[row.event_id] for row in self._rows if row.ev == ev)
+        return None
+
+    def _build(
+        self, draft: Draft, rules: RoomRules, tips: tuple[Tip, ...], auth: list[EventId], depth: int
+    ) -> Event:
+        return event_builder.build(
+            draft,
+            rules,
+            prev_events=[tip.event_id for tip in tips[-MAX_PREV_EVENTS:]],
+            auth_events=auth,
+            depth=depth,
+            origin_server_ts=self._now_ms,
+            server=self._name,
+            key=self._key,
+        )
+
+    def _redacted(self, room: OpenRoom, redaction: Event) -> str | None:
+        """The ID of the event that a redaction of ours takes effect on."""
+        if redaction.type != "m.room.redaction" or redaction.redacts is None:
+            return None
+        target = self._events.get(redaction.redacts) or _stored(self._tx, room, redaction.redacts)
+        if target is None or target.room_id != redaction.room_id:
+            return None
+        if target.sender != redaction.sender:
+            _check_may_redact(room, redaction.sender)
+        return target.event_id
+
+    def _take(self, room: OpenRoom, event: Event, txn: Txn | None) -> None:
+        before = room.room
+        ev = next(self._numbers)
+        self._rooms[before.room] = room
+        self._events[event.event_id] = event
+        tip = Tip(event.event_id, event.depth)
+        head = before.head + 1 if event.is_state else before.head
+        room.room = before._replace(head=head, tips=(tip,))
+        replaced = room.entry(event.key) if event.is_state else None
+        self._rows.append(_row(ev, event, before, room.room, replaced, txn))
+        if txn is not None:
+            self._txns.append((txn, ev))
+        if event.is_state:
+            self._take_state(room, event, ev, replaced)
+
+    def _take_state(self, room: OpenRoom, event: Event, ev: int, replaced: Entry | None) -> None:
+        number, line, head = room.room.room, room.room.main_line, room.room.head
+        mem = state.mem_of(event.type, event.content)
+        self._steps.append((Step(number, line, head, 0, ev, mem), event.key))
+        room.changed[event.key] = Entry(event, ev)
+        if event.type == "m.room.member":
+            self._take_member(room.room, event, ev, None if replaced is None else replaced.event)
+        elif (field := derived.summary_field(event)) is not None:
+            self._summaries.setdefault(number, {})[field[0]] = field[1]
+
+    def _take_member(self, room: Room, event: Event, ev: int, previous: Event | None) -> None:
+        joined, invited = derived.count_change(previous, event)
+        if joined or invited:
+            so_far = self._counts.get(room.room, (0, 0))
+            self._counts[room.room] = so_far[0] + joined, so_far[1] + invited
+        user_id = event.state_key or ""
+        if user_id.partition(":")[2] == self._name:
+            membership = derived.membership_of(event)
+            member = LocalMember(user_id, room.room, room.room_id, membership, ev, 0, False)
+            self._members.append(member)
+
+    # --- writing ---
+
+    def flush(self) -> list[OpenRoom]:
+        """Write everything; the rooms that changed. What takes a log position comes last."""
+        if not self._rows:
+            return []
+        self._flush_state()
+        opened = list(self._rooms.values())
+        rooms.move(self._tx, [room.room for room in opened])
+        events.remember_txns(self._tx, self._txns, self._now_ms)
+        for target, redaction in self._redactions:
+            events.redact(self._tx, target, redaction)
+        positions = streams.append(self._tx, self._changes())[: len(self._rows)]
+        bodies = [_body(self._events[row.event_id]) for row in self._rows]
+        rows = [row._replace(pos=pos) for row, pos in zip(self._rows, positions, strict=True)]
+        events.append(self._tx, rows, bodies)
+        if self._members:
+            pos_of = {row.ev: row.pos or 0 for row in rows}
+            members = [member._replace(pos=pos_of[member.ev]) for member in self._members]
+            rooms.set_local_members(self._tx, members)
+        return opened
+
+    def _flush_state(self) -> None:
+        if not self._steps:
+            return
+        ks = state.intern(self._tx, [key for _, key in self._steps])
+        imported = {room.room.room for room in self._rooms.values() if room.room.imported}
+        steps = [step._replace(k=ks[key]) for step, key in self._steps]
+        state.advance(self._tx, steps, imported)
+        if self._counts:
+            rooms.count_members(self._tx, self._counts)
+        for room, fields in self._summaries.items():
+            rooms.summarise(self._tx, room, fields)
+
+    def _changes(self) -> list[Change]:
+        """The events first, in their order; then whose list of rooms changed."""
+        changes = [Change(Kind.EVENT, row.room, None, row.ev) for row in self._rows]
+        for member in self._members:
+            changes.append(Change(Kind.MEMBERSHIP, member.room, member.user_id, member.ev))
+        return changes
+
+
+def _standing(room: OpenRoom, draft: Draft) -> Event | None:
+    if draft.state_key is None:
+        return None
+    current = room.event((draft.type, draft.state_key))
+    if current is None or current.sender != draft.sender or current.content != draft.content:
+        return None
+    return current
+
+
+def _stored(tx: Transaction, room: OpenRoom, event_id: str) -> Event | None:
+    row = events.by_id(tx, event_id)
+    if row is None or row.room != room.room.room:
+        return None
+    body = events.bodies(tx, [row.ev])[row.ev]
+    return Event.trusted(row.event_id, canonical_json.decode(body), room.rules)
+
+
+def _check_may_redact(room: OpenRoom, sender: str) -> None:
+    """Other servers accept a redaction by anybody of the same server; we are stricter.
+
+    Spec: client-server-api/#redactions
+    """
+    create = room.event(CREATE)
+    assert create is not None
+    power_levels = room.event(POWER_LEVELS)
+    level = power_level_of(sender, power_levels, create, room.rules)
+    if level < named_level("redact", power_levels, room.rules):
+        raise Forbidden("You may not redact events of others in this room")
+
+
+def _row(
+    ev: int, event: Event, before: Room, after: Room, replaced: Entry | None, txn: Txn | None
+) -> EventRow:
+    return EventRow(
+        ev=ev,
+        event_id=event.event_id,
+        room=before.room,
+        pos=None,
+        depth=event.depth,
+        type=event.type,
+        state_key=event.state_key,
+        sender=event.sender,
+        origin_server_ts=event.origin_server_ts,
+        before_line=before.main_line,
+        before_pos=before.head,
+        after_line=after.main_line if event.is_state else None,
+        after_pos=after.head if event.is_state else None,
+        main_pos=None,
+        replaces=None if replaced is None else replaced.ev,
+        redacted_by=None,
+        txn_device=None if txn is None else txn.device_id,
+        txn_id=None if txn is None else txn.txn_id,
+    )
+
+
+def _body(event: Event) -> str:
+    return canonical_json.encode(event.pdu, strict=event.rules.strict_canonical_json).decode()

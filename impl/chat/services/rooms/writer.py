@@ -1,0 +1,215 @@
+"""The one way of events of this server into rooms.
+
+Drafts that arrive while a commit is under way form the next batch: one transaction takes the locks
+of their rooms, in one order, reads what is not known of their state by one statement, then takes
+draft after draft (batch.py). Nothing seen before the locks decides. A refused draft leaves the
+batch with its own error; when the batch fails as a whole, each draft is tried by itself.
+
+Of each room, the part of the state that drafts need is remembered, together with the position of
+the main line at which it was seen. The position is read again under the lock, and as long as it is
+the same, so is the state.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from chat.protocol import canonical_json
+from chat.protocol.errors import InvalidParam, NotFound
+from chat.protocol.event import Event, StateKey
+from chat.protocol.event_builder import Draft
+from chat.protocol.identifiers import ServerName
+from chat.protocol.room_versions import rules_for
+from chat.protocol.signatures import SigningKey
+from chat.services.clock import Clock
+from chat.services.rooms.batch import Batch, Check, KnownState, OpenRoom, fetch, keys_needed
+from chat.storage import events, rooms
+from chat.storage.engine import DatabaseConflict, Store, Transaction
+from chat.storage.events import Txn
+from chat.storage.gathering import Gathering
+from chat.storage.rooms import Room
+
+__all__ = ["Check", "Txn", "Writer"]
+
+BATCH = 50  # drafts in one transaction
+ROOMS_REMEMBERED = 2_000
+ENTRIES_REMEMBERED = 300  # of each room
+
+
+class _Pending:
+    """A draft that waits, then its outcome."""
+
+    __slots__ = ("check", "draft", "outcome", "txn")
+
+    def __init__(self, draft: Draft, txn: Txn | None, check: Check | None) -> None:
+        self.draft = draft
+        self.txn = txn
+        self.check = check
+        self.outcome: Event | Exception = DatabaseConflict("The writer was interrupted")
+
+
+class Writer:
+    """Builds, authorises, signs and stores events of this server."""
+
+    def __init__(self, store: Store, name: ServerName, key: SigningKey, clock: Clock) -> None:
+        self._store = store
+        self._name = name
+        self._key = key
+        self._clock = clock
+        self._gathering = Gathering(self._write_pending, BATCH)
+        self._known: OrderedDict[int, KnownState] = OrderedDict()
+
+    def append(self, draft: Draft, txn: Txn | None = None, check: Check | None = None) -> Event:
+        """Append one event; a repeat of `txn` returns the first one.
+
+        `check` is called under the room's lock with a look-up of the current state, and may
+        refuse. Raises AuthRefused, NotFound for an unknown room, BadJson, EventTooLarge.
+        """
+        _check_storable(draft)
+        pending = _Pending(draft, txn, check)
+        self._gathering.do(pending)
+        if isinstance(pending.outcome, Exception):
+            raise pending.outcome
+        return pending.outcome
+
+    def append_all(
+        self,
+        drafts: Sequence[Draft],
+        also: Callable[[Transaction, Room], None] | None = None,
+    ) -> list[Event]:
+        """Append events of one room, in order, all or none.
+
+        If the first is a create event, it makes the room; the `room_id` of the others then need
+        not be given. `also` is called after them, in the same transaction. Raises as `append`.
+        """
+        for draft in drafts:
+            _check_storable(draft)
+        return self._store.write(partial(self._write_all, drafts, also))
+
+    # --- a batch of drafts ---
+
+    def _write_pending(self, group: list[_Pending]) -> None:
+        try:
+            outcomes = self._store.write(partial(self._write_group, group))
+        except Exception as error:  # of the batch; one draft alone has its own
+            if len(group) == 1:
+                group[0].outcome = error
+                return
+            for pending in group:
+                self._write_pending([pending])
+            return
+        for pending, outcome in zip(group, outcomes, strict=True):
+            pending.outcome = outcome
+
+    def _write_group(self, group: list[_Pending], tx: Transaction) -> list[Event | Exception]:
+        opened = self._open(tx, [pending.draft.room_id or "" for pending in group])
+        batch = Batch(tx, self._name, self._key, self._clock.now_ms(), len(group))
+        sent = _sent_before(tx, [pending.txn for pending in group if pending.txn is not None])
+        _prefetch(tx, opened, group)
+        outcomes: list[Event | Exception] = []
+        for pending in group:
+            try:
+                outcomes.append(_outcome(pending, opened, batch, sent))
+            except Exception as error:  # a refusal, or a fault of this draft alone
+                outcomes.append(error)
+        self._finish(tx, batch)
+        return outcomes
+
+    def _write_all(
+        self,
+        drafts: Sequence[Draft],
+        also: Callable[[Transaction, Room], None] | None,
+        tx: Transaction,
+    ) -> list[Event]:
+        batch = Batch(tx, self._name, self._key, self._clock.now_ms(), len(drafts))
+        first, *others = drafts
+        if first.type == "m.room.create":
+            room = batch.create_room(first)
+            created = room.event(("m.room.create", ""))
+            assert created is not None
+            written = [created]
+        else:
+            room = _required(self._open(tx, [first.room_id or ""]), first)
+            written = [batch.add(room, first)]
+        written += [batch.add(room, draft) for draft in others]
+        self._finish(tx, batch)
+        if also is not None:
+            also(tx, room.room)
+        return written
+
+    def _open(self, tx: Transaction, room_ids: Sequence[str]) -> dict[str, OpenRoom]:
+        locked = rooms.lock(tx, sorted(set(room_ids)))
+        return {
+            room_id: OpenRoom(tx, room, self._known.get(room.room))
+            for room_id, room in locked.items()
+        }
+
+    def _finish(self, tx: Transaction, batch: Batch) -> None:
+        for room in batch.flush():
+            known = room.known()
+            if known is not None:
+                tx.after_commit(partial(self._remember, room.room.room, known))
+
+    def _remember(self, room: int, known: KnownState) -> None:
+        self._known.pop(room, None)
+        if len(known.entries) <= ENTRIES_REMEMBERED:
+            self._known[room] = known
+        if len(self._known) > ROOMS_REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def _check_storable(draft: Draft) -> None:
+    """Raises InvalidParam for texts that no database column can hold."""
+    for text in (draft.type, draft.state_key or ""):
+        if "\0" in text:
+            raise InvalidParam("NUL is not allowed in event types and state keys")
+
+
+def _prefetch(tx: Transaction, opened: dict[str, OpenRoom], group: list[_Pending]) -> None:
+    wanted: dict[OpenRoom, list[StateKey]] = {}
+    for pending in group:
+        room = opened.get(pending.draft.room_id or "")
+        if room is not None:
+            wanted.setdefault(room, []).extend(keys_needed(pending.draft, room.rules))
+    fetch(tx, wanted)
+
+
+def _outcome(
+    pending: _Pending,
+    opened: dict[str, OpenRoom],
+    batch: Batch,
+    sent: dict[tuple[str, str, str], Event],
+) -> Event:
+    txn = pending.txn
+    if txn is not None:
+        before = sent.get((txn.user_id, txn.device_id, txn.path)) or batch.sent(txn)
+        if before is not None:
+            return before
+    return batch.add(_required(opened, pending.draft), pending.draft, txn, pending.check)
+
+
+def _required(opened: dict[str, OpenRoom], draft: Draft) -> OpenRoom:
+    room = opened.get(draft.room_id or "")
+    if room is None:
+        raise NotFound("This server does not know the room")
+    return room
+
+
+def _sent_before(tx: Transaction, txns: list[Txn]) -> dict[tuple[str, str, str], Event]:
+    """The events that answered these requests before."""
+    if not txns:
+        return {}
+    numbers = events.by_txns(tx, txns)
+    if not numbers:
+        return {}
+    rows = events.by_numbers(tx, numbers.values())
+    bodies = events.bodies(tx, numbers.values())
+    versions = rooms.versions(tx, {row.room for row in rows.values()})
+    return {
+        key: Event.trusted(
+            rows[ev].event_id,
+            canonical_json.decode(bodies[ev]),
+            rules_for(versions[rows[ev].room]),
+        )
+        for key, ev in numbers.items()
+    }
