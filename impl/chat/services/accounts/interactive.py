@@ -55,7 +55,7 @@ def complete(
     Raises InteractiveAuthRequired (401) as long as stages are missing, Forbidden when the session
     belongs to another request. The caller ends the session with `finish` in its own transaction.
     """
-    session = _find_or_begin(server, guarded, auth)
+    session = _find_or_begin(server, guarded, auth, flows)
     completed = dict(session.completed)
     stage = auth.get("type") if auth else None
     if stage is not None:
@@ -99,14 +99,16 @@ def _ask(
     )
 
 
-def _find_or_begin(server: Server, guarded: Guarded, auth: Auth | None) -> UiaSession:
+def _find_or_begin(
+    server: Server, guarded: Guarded, auth: Auth | None, flows: Sequence[Sequence[str]]
+) -> UiaSession:
     session_id = auth.get("session") if auth else None
     if not isinstance(session_id, str):
         return _begin(server, guarded)
     now_ms = server.clock.now_ms()
     session = server.store.read(lambda tx: uia.find(tx, session_id, now_ms))
     if session is None:
-        return _begin(server, guarded)
+        raise _ask(_begin(server, guarded).session_id, flows, {}, None)
     if (session.operation, session.user_id) != (guarded.operation, guarded.user_id):
         raise Forbidden("This authentication session belongs to another request")
     # Older clients send nothing but `auth` after the first time: the first body counts then.

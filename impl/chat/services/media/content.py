@@ -8,6 +8,7 @@ from pathlib import Path
 from chat.services.server import Server
 
 from chat.protocol.errors import NotFound, TooLarge
+from chat.protocol.identifiers import parse_mxc
 from chat.storage import media
 from chat.storage.media import Media
 
@@ -68,7 +69,8 @@ def download(server: Server, server_name: str, media_id: str) -> Content:
 
 
 def find(server: Server, server_name: str, media_id: str) -> Media:
-    """The entry of an mxc URI. Raises NotFound for those of other servers too."""
+    """The entry of an mxc URI. Raises InvalidIdentifier, and NotFound for other servers' too."""
+    parse_mxc(f"mxc://{server_name}/{media_id}")
     entry = None
     if server_name == server.name:
         entry = server.store.read(lambda tx: media.find(tx, media_id))
