@@ -149,12 +149,13 @@ class Notifier:
             self._committed.set()
 
     def _announce(self) -> None:
-        """Tell the others, once for all that was committed meanwhile."""
+        """Tell the others, once for all that was committed meanwhile.
+
+        The last announcement, at the end, lets the follower of this process end at once.
+        """
         while not self._closed:
             self._committed.wait()
             self._committed.clear()
-            if self._closed:
-                return
             try:
                 self._store.announce(CHANNEL)
             except DATABASE_ERRORS as error:
