@@ -706,11 +706,12 @@ class ResolutionV2:
         return self._chains[event_id]
 
     def auth_difference(self) -> set[str]:
-        chains = [
+        chains: list[set[str]] = [
             set().union(*(self.chain(event_id) for event_id in state.values()))
             for state in self.states
         ]
-        return set().union(*chains) - set.intersection(*chains)
+        everything = {event_id for chain in chains for event_id in chain}
+        return {one for one in everything if not all(one in chain for chain in chains)}
 
     def subgraph(self, conflicted: set[str]) -> set[str]:
         found = set()

@@ -14,6 +14,7 @@ ID_LENGTH = 43  # characters of a SHA-256 digest in unpadded base64
 
 
 def domain(user: str) -> str:
+    """The server part of a user ID."""
     return user.partition(":")[2]
 
 
@@ -23,12 +24,7 @@ def event_id(event: Neutral, version: str) -> str:
         return str(event["event_id"])
     if int(version) <= 2:
         return f"${event['name']}:{domain(event['sender'])}"
-    return "$" + event["name"].ljust(ID_LENGTH, "0")
-
-
-def name_of(identifier: str) -> str:
-    """The neutral name inside a rendered event ID."""
-    return identifier[1:].partition(":")[0].rstrip("0")
+    return "$" + str(event["name"]).ljust(ID_LENGTH, "0")
 
 
 class Rendering:

@@ -13,6 +13,7 @@ from chat.protocol import canonical_json
 from chat.protocol.errors import BadJson, NotJson
 
 PROVE = os.environ.get("CHAT_PROVE") == "1"
+pytestmark = pytest.mark.timeout(3600 if PROVE else 300)
 many = settings(max_examples=10_000 if PROVE else 400, deadline=None, derandomize=not PROVE)
 
 MAX_INTEGER = 2**53 - 1
@@ -40,7 +41,6 @@ def test_encodes_as_the_naive_encoder_does(value: Any) -> None:
     expected = naive_json.encode(value)
     assert canonical_json.encode(value) == expected
     assert canonical_json.encode(value, strict=False) == expected
-    assert canonical_json.encode_checked(value) == expected
 
 
 @many

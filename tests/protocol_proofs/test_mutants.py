@@ -4,6 +4,7 @@ import os
 
 import mutate
 import pytest
+from subject import Subject
 
 SAMPLE = 60
 
@@ -27,6 +28,6 @@ def test_the_list_of_survivors_is_short_and_names_real_mutants() -> None:
 
 
 def test_a_mutant_leaves_the_real_modules_in_place() -> None:
-    before = mutate.Subject().auth
+    before = Subject().auth
     mutate.killed_by(mutate.find_mutants()[0])
-    assert mutate.Subject().auth is before
+    assert Subject().auth is before

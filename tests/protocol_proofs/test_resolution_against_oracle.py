@@ -7,6 +7,7 @@ import os
 import random
 
 import oracle
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_rooms import RandomRoom, rooms
@@ -16,6 +17,7 @@ from subject import Subject, event_of
 from chat.protocol.event import Event
 
 PROVE = os.environ.get("CHAT_PROVE") == "1"
+pytestmark = pytest.mark.timeout(3600 if PROVE else 300)
 EXAMPLES = 10_000 if PROVE else 200
 ORDERS = 20
 

@@ -12,7 +12,7 @@ import oracle
 import pytest
 import vectors
 from rule_numbers import VERSIONS
-from subject import Subject
+from subject import Subject, event_of, rejected_ids
 
 from chat.protocol import canonical_json, identifiers, redaction, signatures
 from chat.protocol.errors import ChatError, InvalidIdentifier
@@ -107,8 +107,8 @@ def test_the_order_of_the_states_does_not_matter(version: str) -> None:
     subject = Subject()
     for vector in vectors.resolution_vectors():
         if vector.version == version:
-            room = {one: checks.event_of(pdu, version) for one, pdu in vector.room.items()}
-            rejected = checks.rejected_ids(vector.room)
+            room = {one: event_of(pdu, version) for one, pdu in vector.room.items()}
+            rejected = rejected_ids(vector.room)
             results = [
                 subject.resolve(version, list(order), room, rejected)
                 for order in itertools.permutations(vector.states[:3])

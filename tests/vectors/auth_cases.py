@@ -48,6 +48,11 @@ def event(
     return {**made, **more}
 
 
+def entry(name: str, value: Any) -> dict[str, Any]:
+    """One property of a content, to be spread into the arguments of a helper below."""
+    return {name: value}
+
+
 def create(sender: str = ALICE, **content: Any) -> Neutral:
     return event("create", "m.room.create", sender, content, "")
 
@@ -247,7 +252,7 @@ def room_cases() -> None:
         refused("room_id"),
         changed=[{**create(), "rejected": True}],
     )
-    closed = create(**{"m.federate": False})
+    closed = create(**entry("m.federate", False))
     case(
         "join from another server into an unfederated room",
         member(ZOE, "join"),
@@ -264,7 +269,7 @@ def room_cases() -> None:
         "join from another server, m.federate true",
         member(ZOE, "join"),
         allowed("join.public"),
-        changed=[create(**{"m.federate": True})],
+        changed=[create(**entry("m.federate", True))],
     )
     case("join from another server", member(ZOE, "join"), allowed("join.public"))
 
@@ -1202,7 +1207,7 @@ def power_form_cases() -> None:
     ):
         case(
             f"power levels: {name} is a string of a number",
-            levels(**{name: "50"}),
+            levels(**entry(name, "50")),
             allowed("power.otherwise", 1, 9),
             refused("power.integers"),
         )
@@ -1211,23 +1216,23 @@ def power_form_cases() -> None:
     for table in ("events", "notifications"):
         case(
             f"power levels: {table} is a list",
-            levels(**{table: ["m.room.name"]}),
+            levels(**entry(table, ["m.room.name"])),
             refused("power.events_integers"),
         )
         case(
             f"power levels: {table} is null",
-            levels(**{table: None}),
+            levels(**entry(table, None)),
             refused("power.events_integers"),
         )
         case(
             f"power levels: {table} holds a string of a number",
-            levels(**{table: {"x": "50"}}),
+            levels(**entry(table, {"x": "50"})),
             allowed("power.otherwise", 1, 9),
             refused("power.events_integers"),
         )
         case(
             f"power levels: {table} holds null",
-            levels(**{table: {"x": None}}),
+            levels(**entry(table, {"x": None})),
             refused("power.events_integers"),
         )
     case(
@@ -1410,18 +1415,18 @@ def power_property_cases() -> None:
         "kick",
         "invite",
     ):
-        editable = {"events": {"m.room.power_levels": 50}}
-        high = [power(USERS, **{name: 51}, **editable)]
-        low = [power(USERS, **{name: 40}, **editable)]
+        editable: dict[str, Any] = {"events": {"m.room.power_levels": 50}}
+        high = [power(USERS, **entry(name, 51), **editable)]
+        low = [power(USERS, **entry(name, 40), **editable)]
         case(
             f"power levels: {name} above the sender kept",
-            levels(**{name: 51}, **editable),
+            levels(**entry(name, 51), **editable),
             allowed("power.otherwise"),
             changed=high,
         )
         case(
             f"power levels: {name} above the sender lowered",
-            levels(**{name: 50}, **editable),
+            levels(**entry(name, 50), **editable),
             refused("power.property_current"),
             changed=high,
         )
@@ -1433,19 +1438,19 @@ def power_property_cases() -> None:
         )
         case(
             f"power levels: {name} raised above the sender",
-            levels(**{name: 51}, **editable),
+            levels(**entry(name, 51), **editable),
             refused("power.property_new"),
             changed=low,
         )
         case(
             f"power levels: {name} raised to the sender",
-            levels(**{name: 50}, **editable),
+            levels(**entry(name, 50), **editable),
             allowed("power.otherwise"),
             changed=low,
         )
         case(
             f"power levels: {name} added above the sender",
-            levels(**{name: 51}, **editable),
+            levels(**entry(name, 51), **editable),
             refused("power.property_new"),
             changed=[power(USERS, **editable)],
         )
@@ -1465,24 +1470,27 @@ def power_property_cases() -> None:
 
 def power_table_cases() -> None:
     for table, first in (("events", 1), ("notifications", 6)):
-        high, low = [power(USERS, **{table: {"x": 51}})], [power(USERS, **{table: {"x": 40}})]
+        high, low = (
+            [power(USERS, **entry(table, {"x": 51}))],
+            [power(USERS, **entry(table, {"x": 40}))],
+        )
         unchecked = allowed("power.otherwise", 1, first - 1)
         case(
             f"power levels: an entry of {table} above the sender kept",
-            levels(**{table: {"x": 51}}),
+            levels(**entry(table, {"x": 51})),
             allowed("power.otherwise"),
             changed=high,
         )
         case(
             f"power levels: an entry of {table} above the sender lowered",
-            levels(**{table: {"x": 50}}),
+            levels(**entry(table, {"x": 50})),
             unchecked,
             refused("power.events_current", first),
             changed=high,
         )
         case(
             f"power levels: an entry of {table} above the sender removed",
-            levels(**{table: {}}),
+            levels(**entry(table, {})),
             unchecked,
             refused("power.events_current", first),
             changed=high,
@@ -1496,33 +1504,33 @@ def power_table_cases() -> None:
         )
         case(
             f"power levels: an entry of {table} raised above the sender",
-            levels(**{table: {"x": 51}}),
+            levels(**entry(table, {"x": 51})),
             unchecked,
             refused("power.events_new", first),
             changed=low,
         )
         case(
             f"power levels: an entry of {table} raised to the sender",
-            levels(**{table: {"x": 50}}),
+            levels(**entry(table, {"x": 50})),
             allowed("power.otherwise"),
             changed=low,
         )
         case(
             f"power levels: an entry of {table} at the sender's level lowered",
-            levels(**{table: {"x": 0}}),
+            levels(**entry(table, {"x": 0})),
             allowed("power.otherwise"),
-            changed=[power(USERS, **{table: {"x": 50}})],
+            changed=[power(USERS, **entry(table, {"x": 50}))],
         )
         case(
             f"power levels: an entry of {table} added above the sender",
-            levels(**{table: {"x": 40, "y": 51}}),
+            levels(**entry(table, {"x": 40, "y": 51})),
             unchecked,
             refused("power.events_new", first),
             changed=low,
         )
         case(
             f"power levels: an entry of {table} removed",
-            levels(**{table: {}}),
+            levels(**entry(table, {})),
             allowed("power.otherwise"),
             changed=low,
         )
