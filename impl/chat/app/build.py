@@ -65,15 +65,15 @@ def make_server(config: Config) -> Server:
     clock = SystemClock()
     notifier = Notifier(store)
     notifier.start()
-    key = start.signing_key(config)
+    name, key = ServerName(config.server_name), start.signing_key(config)
     return Server(
-        name=ServerName(config.server_name),
+        name=name,
         config=config,
         store=store,
         clock=clock,
         key=key,
         notifier=notifier,
-        writer=Writer(),
+        writer=Writer(store, name, key, clock),
         limits=RateLimits(configured(config), clock),
         sessions=SessionCache(),
         last_seen=LastSeen(),

@@ -56,11 +56,25 @@ class LongLineRequest(Request):  # type: ignore[misc]  # gunicorn has no types
         self.limit_request_line = self._fast_limit_request_line = REQUEST_LINE_BYTES
         return super().parse(unreader)
 
+    def _peer_is_trusted_proxy(self) -> bool:
+        """No: whether a proxy is believed depends on the listener, which is not known here."""
+        return False
+
 
 class LongLineParser(RequestParser):  # type: ignore[misc]
     """Reads one request after another from a connection."""
 
     mesg_class = LongLineRequest
+
+
+class PlainSettings:
+    """gunicorn's settings as plain attributes: it reads about twenty of them per request."""
+
+    def __init__(self, cfg: Any) -> None:
+        for name in cfg.settings:
+            setattr(self, name, getattr(cfg, name))
+        self.is_ssl = False
+        self.forwarded_allow_networks = cfg.forwarded_allow_networks
 
 
 class OneWriteResponse(wsgi.Response):  # type: ignore[misc]
@@ -84,6 +98,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.settings = PlainSettings(self.cfg)
         self.requests_in_progress = 0
 
     # --- life ---
@@ -187,10 +202,10 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
             util.close(client)
 
     def _serve(self, listener: Listener, client: Any, address: Any) -> None:
-        parser = LongLineParser(self.cfg, client, address)
+        parser = LongLineParser(self.settings, client, address)
         while self.alive:
             request = None
-            with gevent.Timeout(self.cfg.keepalive, False):
+            with gevent.Timeout(serving.IDLE_S, False):
                 request = next(parser)
             if request is None:
                 return
@@ -205,7 +220,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
     ) -> tuple[OneWriteResponse, dict[str, Any]]:
         server = ("", listener.port or "")
         response, environ = wsgi.create(
-            request, client, address, server, self.cfg, response_class=OneWriteResponse
+            request, client, address, server, self.settings, response_class=OneWriteResponse
         )
         environ["wsgi.multithread"] = True
         environ["chat.listener"] = listener

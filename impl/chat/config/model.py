@@ -7,6 +7,7 @@ file. A record's attribute has the key's name; lengths of time add `_ms` and amo
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Resource:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: `serves` is computed once
 class Listener:
     """One port, or one Unix socket, and what answers there."""
 
@@ -113,7 +114,7 @@ class Listener:
         named = self.bind_addresses or ((self.bind_address,) if self.bind_address else ())
         return named or ("::", "0.0.0.0")  # noqa: S104  # Synapse's default: every interface
 
-    @property
+    @cached_property
     def serves(self) -> frozenset[str]:
         """Names of everything answered here, those that others bring along included."""
         named = {"metrics"} if self.type == "metrics" else set[str]()
