@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from generator.names import module_of
-from generator.schemas import BOUNDS, Schemas, types
-from generator.spec import Json, Key, SpecError
+from generator.schemas import BOUNDS, Schemas, bounds, types
+from generator.spec import COMMON, Json, Key, SpecError
 
+ANY_INTEGER = bounds({"type": "integer"})
 SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 
@@ -87,12 +88,15 @@ class Hints:
         return f"dict[str, {self.use('typing', 'Any')}]"
 
     def _bounded(self, hint: str, schema: Json) -> str:
-        bounds = [f"{BOUNDS[word]}={schema[word]}" for word in BOUNDS if word in schema]
-        if not bounds:
+        found = bounds(schema)
+        if found == ANY_INTEGER:
+            return self.use(module_of(COMMON), "Integer")
+        if not found:
             return hint
         self.use("typing", "Annotated")
         self.use("msgspec", "Meta")
-        return f"Annotated[{hint}, Meta({', '.join(bounds)})]"
+        words = ", ".join(f"{BOUNDS[word]}={found[word]}" for word in BOUNDS if word in found)
+        return f"Annotated[{hint}, Meta({words})]"
 
     def lines(self) -> str:
         """The import statements."""

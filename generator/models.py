@@ -13,9 +13,10 @@ from datamodel_code_generator.format import PythonVersion
 
 from generator.hints import Hints
 from generator.names import python_name, snake
-from generator.schemas import BOUNDS, Schemas, types
+from generator.schemas import Schemas, bounds, types
 from generator.spec import COMMON, Json, Key
 
+INTEGER = {"type": "integer"} | bounds({"type": "integer"})
 STRUCT_OPTIONS = {"frozen": True, "omit_defaults": True}
 # datamodel-code-generator drops a default of None beside a field's name on the wire.
 RENAMED_OPTIONAL = re.compile(r"(\| None = field\(name=['\"][^'\"]*['\"])\)")
@@ -94,7 +95,9 @@ class ModelWriter:
 
     def _inline(self, schema: Json, *, fields: bool) -> Json:
         kind = next(iter(types(schema) - {"null"}))
-        found: Json = {"type": kind} | {word: schema[word] for word in BOUNDS if word in schema}
+        found: Json = {"type": kind} | bounds(schema)
+        if found == INTEGER:
+            return {"$ref": self._at(COMMON, "Integer")}
         if "enum" in schema or "const" in schema:
             values = schema.get("enum", [schema.get("const")])
             found["enum"] = [value for value in values if value is not None]
@@ -134,7 +137,7 @@ def write_models(schemas: Schemas, work: Path) -> dict[str, str]:
     for file in files:
         definitions = ModelWriter(schemas, file).definitions()
         if file == COMMON:
-            definitions["RawJson"] = {"type": "object", "properties": {}}
+            definitions |= {"RawJson": {"type": "object", "properties": {}}, "Integer": INTEGER}
         path = source / json_name(file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"$defs": definitions}), "utf-8")

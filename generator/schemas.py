@@ -20,6 +20,9 @@ BOUNDS = {
     "multipleOf": "multiple_of",
 }
 
+# Integers lie in this range unless the YAML says less. Spec: appendices/#canonical-json
+LARGEST = 2**53 - 1
+
 
 class Schemas:
     """What a schema means for Python: one place for every rule of spec/README.md."""
@@ -143,6 +146,18 @@ def types(schema: Json) -> set[str]:
     """The JSON types that a schema names."""
     named = schema.get("type", [])
     return {named} if isinstance(named, str) else set(named)
+
+
+def bounds(schema: Json) -> Json:
+    """The bounds of a schema; an integer has some always."""
+    found = {word: schema[word] for word in BOUNDS if word in schema}
+    if types(schema) - {"null"} != {"integer"} or "enum" in schema:
+        return found
+    if not {"minimum", "exclusiveMinimum"} & found.keys():
+        found["minimum"] = -LARGEST
+    if not {"maximum", "exclusiveMaximum"} & found.keys():
+        found["maximum"] = LARGEST
+    return found
 
 
 def json_schema(node: Json) -> Json | None:

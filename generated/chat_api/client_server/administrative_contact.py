@@ -39,15 +39,6 @@ class Add3PIDBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
         check_open("auth", self.auth, AuthenticationDataFields)
 
 
-class AccountThreepid(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """An email address or phone number of an account."""
-
-    medium: ThirdPartyMedium
-    address: str
-    validated_at: Timestamp
-    added_at: Timestamp
-
-
 class ThreepidCredentials(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The validation session of an identity server."""
 
@@ -80,16 +71,25 @@ class ThreepidRemovalResponse(Struct, frozen=True, omit_defaults=True, kw_only=T
     id_server_unbind_result: IdServerUnbindResult
 
 
-class GetAccount3PIDsResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The identifiers of an account."""
+class AccountThreepid(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An email address or phone number of an account."""
 
-    threepids: list[AccountThreepid] | None = None
+    medium: ThirdPartyMedium
+    address: str
+    validated_at: Timestamp
+    added_at: Timestamp
 
 
 class Post3PIDsBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The identifier to be added and bound."""
 
     three_pid_creds: ThreepidCredentials
+
+
+class GetAccount3PIDsResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The identifiers of an account."""
+
+    threepids: list[AccountThreepid] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
 from chat_api.base import Ctx
+from chat_api.common.schemas import Integer
 from msgspec import Meta, Struct
 
 
@@ -20,7 +21,7 @@ class PingAppserviceBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class PingAppserviceResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """How the request to the application service went."""
 
-    duration_ms: Annotated[int, Meta(ge=0)]
+    duration_ms: Annotated[int, Meta(ge=0, le=9007199254740991)]
 
 
 class AppserviceUnreachableError(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -28,7 +29,7 @@ class AppserviceUnreachableError(Struct, frozen=True, omit_defaults=True, kw_onl
 
     errcode: Literal["M_BAD_STATUS", "M_CONNECTION_FAILED"]
     error: str | None = None
-    status: int | None = None
+    status: Integer | None = None
     body: str | None = None
 
 

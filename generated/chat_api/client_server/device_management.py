@@ -27,15 +27,6 @@ class DeleteDeviceBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
         check_open("auth", self.auth, AuthenticationDataFields)
 
 
-class Device(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A device as its owner sees it."""
-
-    device_id: DeviceId
-    display_name: str | None = None
-    last_seen_ip: str | None = None
-    last_seen_ts: Timestamp | None = None
-
-
 class DeleteDevicesBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The devices to be deleted and the authentication for it."""
 
@@ -44,6 +35,15 @@ class DeleteDevicesBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_open("auth", self.auth, AuthenticationDataFields)
+
+
+class Device(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A device as its owner sees it."""
+
+    device_id: DeviceId
+    display_name: str | None = None
+    last_seen_ip: str | None = None
+    last_seen_ts: Timestamp | None = None
 
 
 class GetDevicesResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

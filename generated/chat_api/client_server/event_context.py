@@ -30,7 +30,7 @@ class GetEventContextRequest:
     room_id: RoomId
     event_id: EventId
     filter: Annotated[str, Meta(max_length=65536)] | None = None
-    limit: Annotated[int, Meta(ge=0)] = 10
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] = 10
 
 
 class EventContextHandlers(Protocol[Ctx]):

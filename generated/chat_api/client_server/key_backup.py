@@ -17,7 +17,7 @@ class KeyBackupInfo(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     algorithm: Literal["m.megolm_backup.v1.curve25519-aes-sha2"]
     auth_data: dict[str, Any]
-    count: Annotated[int, Meta(ge=0)]
+    count: Annotated[int, Meta(ge=0, le=9007199254740991)]
     etag: str
     version: str
 
@@ -46,8 +46,8 @@ class PutRoomKeysVersionBody(Struct, frozen=True, omit_defaults=True, kw_only=Tr
 class KeyBackupData(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The key of a Megolm session, and how good it is."""
 
-    first_message_index: Annotated[int, Meta(ge=0)]
-    forwarded_count: Annotated[int, Meta(ge=0)]
+    first_message_index: Annotated[int, Meta(ge=0, le=9007199254740991)]
+    forwarded_count: Annotated[int, Meta(ge=0, le=9007199254740991)]
     is_verified: bool
     session_data: dict[str, Any]
 
@@ -67,7 +67,7 @@ class KeyBackup(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class KeyBackupUpdate(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The backup after a change."""
 
-    count: Annotated[int, Meta(ge=0)]
+    count: Annotated[int, Meta(ge=0, le=9007199254740991)]
     etag: str
 
 

@@ -17,7 +17,7 @@ OneTimeKey1: TypeAlias = Annotated[str, Meta(max_length=8192)]
 OneTimeKey: TypeAlias = OneTimeKey1 | dict[str, Any]
 
 
-OneTimeKeyCountsAdditionalProperty: TypeAlias = Annotated[int, Meta(ge=0)]
+OneTimeKeyCountsAdditionalProperty: TypeAlias = Annotated[int, Meta(ge=0, le=9007199254740991)]
 
 
 class UploadKeysResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -43,7 +43,7 @@ class ClaimKeysBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The wanted keys."""
 
     one_time_keys: dict[str, dict[str, OneTimeKeysAdditionalProperty]]
-    timeout: Annotated[int, Meta(ge=0)] = 10000
+    timeout: Annotated[int, Meta(ge=0, le=9007199254740991)] = 10000
 
 
 class ClaimKeysResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -86,7 +86,7 @@ class QueryKeysBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Whose keys are wanted."""
 
     device_keys: dict[str, list[DeviceId]]
-    timeout: Annotated[int, Meta(ge=0)] = 10000
+    timeout: Annotated[int, Meta(ge=0, le=9007199254740991)] = 10000
 
 
 class GetKeysChangesResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -40,7 +40,7 @@ class PublicRoomsResponse(Struct, frozen=True, omit_defaults=True, kw_only=True)
     chunk: list[PublicRoomsChunk]
     next_batch: Annotated[str, Meta(max_length=512)] | None = None
     prev_batch: Annotated[str, Meta(max_length=512)] | None = None
-    total_room_count_estimate: Annotated[int, Meta(ge=0)] | None = None
+    total_room_count_estimate: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 class QueryPublicRoomsBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -48,7 +48,7 @@ class QueryPublicRoomsBody(Struct, frozen=True, omit_defaults=True, kw_only=True
 
     filter: PublicRoomsFilter | None = None
     include_all_networks: bool = False
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     since: Annotated[str, Meta(max_length=512)] | None = None
     third_party_instance_id: Annotated[str, Meta(max_length=255)] | None = None
 
@@ -72,7 +72,7 @@ class SetRoomVisibilityOnDirectoryRequest:
 class GetPublicRoomsRequest:
     """GET /_matrix/client/v3/publicRooms"""
 
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     server: ServerName | None = None
     since: Annotated[str, Meta(max_length=512)] | None = None
 

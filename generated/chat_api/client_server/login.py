@@ -51,7 +51,7 @@ class LoginResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
     access_token: str
     device_id: DeviceId
     refresh_token: str | None = None
-    expires_in_ms: Annotated[int, Meta(ge=0)] | None = None
+    expires_in_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     well_known: dict[str, Any] | None = None
     home_server: str | None = None
 

@@ -25,7 +25,7 @@ class GenerateLoginTokenResponse(Struct, frozen=True, omit_defaults=True, kw_onl
     """A login token and its lifetime."""
 
     login_token: str
-    expires_in_ms: Annotated[int, Meta(ge=0)]
+    expires_in_ms: Annotated[int, Meta(ge=0, le=9007199254740991)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class GetRoomEventsRequest:
     dir: Literal["b", "f"]
     filter: Annotated[str, Meta(max_length=65536)] | None = None
     from_: Annotated[str, Meta(max_length=512)] | None = None
-    limit: Annotated[int, Meta(ge=0)] = 10
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] = 10
     to: Annotated[str, Meta(max_length=512)] | None = None
 
 

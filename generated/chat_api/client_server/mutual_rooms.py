@@ -16,7 +16,7 @@ class GetMutualRoomsResponse(Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """Rooms that two users share."""
 
     joined: list[RoomId]
-    count: Annotated[int, Meta(ge=0)]
+    count: Annotated[int, Meta(ge=0, le=9007199254740991)]
     next_batch: str | None = None
 
 

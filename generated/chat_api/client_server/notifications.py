@@ -35,7 +35,7 @@ class GetNotificationsRequest:
     """GET /_matrix/client/v3/notifications"""
 
     from_: Annotated[str, Meta(max_length=512)] | None = None
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     only: Annotated[str, Meta(max_length=255)] | None = None
 
 

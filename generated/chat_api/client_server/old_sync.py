@@ -46,7 +46,7 @@ class GetEventsRequest:
     """GET /_matrix/client/v3/events"""
 
     from_: Annotated[str, Meta(max_length=512)] | None = None
-    timeout: Annotated[int, Meta(ge=0)] | None = None
+    timeout: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class InitialSyncRequest:
     """GET /_matrix/client/v3/initialSync"""
 
     archived: bool = False
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ class RequestOpenIdTokenResponse(Struct, frozen=True, omit_defaults=True, kw_onl
     access_token: str
     token_type: str
     matrix_server_name: ServerName
-    expires_in: Annotated[int, Meta(ge=0)]
+    expires_in: Annotated[int, Meta(ge=0, le=9007199254740991)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

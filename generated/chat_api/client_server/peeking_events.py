@@ -26,7 +26,7 @@ class PeekEventsRequest:
 
     from_: Annotated[str, Meta(max_length=512)] | None = None
     room_id: RoomId
-    timeout: Annotated[int, Meta(ge=0)] | None = None
+    timeout: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 class PeekingEventsHandlers(Protocol[Ctx]):

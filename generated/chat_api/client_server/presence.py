@@ -16,7 +16,7 @@ class GetPresenceResponse(Struct, frozen=True, omit_defaults=True, kw_only=True)
     """The presence of a user."""
 
     presence: Literal["offline", "online", "unavailable"]
-    last_active_ago: Annotated[int, Meta(ge=0)] | None = None
+    last_active_ago: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     currently_active: bool | None = None
     status_msg: str | None = None
 

@@ -22,7 +22,7 @@ class RefreshResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     access_token: str
     refresh_token: str | None = None
-    expires_in_ms: Annotated[int, Meta(ge=0)] | None = None
+    expires_in_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

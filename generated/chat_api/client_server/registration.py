@@ -49,7 +49,7 @@ class RegisterResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
     access_token: str | None = None
     device_id: DeviceId | None = None
     refresh_token: str | None = None
-    expires_in_ms: Annotated[int, Meta(ge=0)] | None = None
+    expires_in_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     home_server: str | None = None
 
 

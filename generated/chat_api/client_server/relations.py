@@ -18,7 +18,7 @@ class RelationsResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
     chunk: list[Raw]
     next_batch: Annotated[str, Meta(max_length=512)] | None = None
     prev_batch: Annotated[str, Meta(max_length=512)] | None = None
-    recursion_depth: Annotated[int, Meta(ge=0)] | None = None
+    recursion_depth: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class GetRelatingEventsRequest:
     dir: Literal["b", "f"] = "b"
     from_: Annotated[str, Meta(max_length=512)] | None = None
     to: Annotated[str, Meta(max_length=512)] | None = None
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     recurse: bool = False
 
 
@@ -44,7 +44,7 @@ class GetRelatingEventsWithRelTypeRequest:
     dir: Literal["b", "f"] = "b"
     from_: Annotated[str, Meta(max_length=512)] | None = None
     to: Annotated[str, Meta(max_length=512)] | None = None
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     recurse: bool = False
 
 
@@ -59,7 +59,7 @@ class GetRelatingEventsWithRelTypeAndEventTypeRequest:
     dir: Literal["b", "f"] = "b"
     from_: Annotated[str, Meta(max_length=512)] | None = None
     to: Annotated[str, Meta(max_length=512)] | None = None
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     recurse: bool = False
 
 

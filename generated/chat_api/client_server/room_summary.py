@@ -23,7 +23,7 @@ class GetRoomSummaryResponse(Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """What somebody outside may know of a room."""
 
     guest_can_join: bool
-    num_joined_members: Annotated[int, Meta(ge=0)]
+    num_joined_members: Annotated[int, Meta(ge=0, le=9007199254740991)]
     room_id: RoomId
     world_readable: bool
     allowed_room_ids: list[RoomId] | None = None

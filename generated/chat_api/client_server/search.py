@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
 from chat_api.base import Ctx, check_open
-from chat_api.common.schemas import EventId, MxcUri, RoomEventFilterFields
+from chat_api.common.schemas import EventId, Integer, MxcUri, RoomEventFilterFields
 from msgspec import Meta, Raw, Struct
 
 
 class SearchContextOptions(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which surroundings of a result are wanted."""
 
-    after_limit: Annotated[int, Meta(ge=0)] = 5
-    before_limit: Annotated[int, Meta(ge=0)] = 5
+    after_limit: Annotated[int, Meta(ge=0, le=9007199254740991)] = 5
+    before_limit: Annotated[int, Meta(ge=0, le=9007199254740991)] = 5
     include_profile: bool = False
 
 
@@ -30,7 +30,7 @@ class SearchGroup(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Results with one value in common."""
 
     next_batch: Annotated[str, Meta(max_length=512)] | None = None
-    order: int | None = None
+    order: Integer | None = None
     results: list[EventId] | None = None
 
 
@@ -50,7 +50,7 @@ class SearchGroupings(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class RoomEventsSearchResult(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The findings among the events of rooms."""
 
-    count: Annotated[int, Meta(ge=0)] | None = None
+    count: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     groups: dict[str, dict[str, SearchGroup]] | None = None
     highlights: list[str] | None = None
     next_batch: Annotated[str, Meta(max_length=512)] | None = None

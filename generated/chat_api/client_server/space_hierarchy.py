@@ -17,7 +17,7 @@ class SpaceHierarchyRoom(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     children_state: list[dict[str, Any]]
     guest_can_join: bool
-    num_joined_members: Annotated[int, Meta(ge=0)]
+    num_joined_members: Annotated[int, Meta(ge=0, le=9007199254740991)]
     room_id: RoomId
     world_readable: bool
     allowed_room_ids: list[RoomId] | None = None
@@ -44,8 +44,8 @@ class GetSpaceHierarchyRequest:
 
     room_id: RoomId
     from_: Annotated[str, Meta(max_length=512)] | None = None
-    limit: Annotated[int, Meta(ge=0)] | None = None
-    max_depth: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
+    max_depth: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     suggested_only: bool = False
 
 

@@ -11,7 +11,9 @@ from chat_api.base import Ctx
 from chat_api.common.schemas import UserId
 from msgspec import Meta, Raw, Struct, field
 
-DeviceOneTimeKeysCountAdditionalProperty: TypeAlias = Annotated[int, Meta(ge=0)]
+DeviceOneTimeKeysCountAdditionalProperty: TypeAlias = Annotated[
+    int, Meta(ge=0, le=9007199254740991)
+]
 
 
 class SyncAccountData(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -63,10 +65,10 @@ class SyncRoomSummary(Struct, frozen=True, omit_defaults=True, kw_only=True):
     m_heroes: Annotated[list[UserId], Meta(max_length=5)] | None = field(
         name="m.heroes", default=None
     )
-    m_invited_member_count: Annotated[int, Meta(ge=0)] | None = field(
+    m_invited_member_count: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = field(
         name="m.invited_member_count", default=None
     )
-    m_joined_member_count: Annotated[int, Meta(ge=0)] | None = field(
+    m_joined_member_count: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = field(
         name="m.joined_member_count", default=None
     )
 
@@ -82,8 +84,8 @@ class Timeline(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class UnreadNotificationCounts(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """How many events the user was notified of and has not read."""
 
-    highlight_count: Annotated[int, Meta(ge=0)] | None = None
-    notification_count: Annotated[int, Meta(ge=0)] | None = None
+    highlight_count: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
+    notification_count: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 class SyncResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -150,7 +152,7 @@ class SyncRequest:
     since: Annotated[str, Meta(max_length=512)] | None = None
     full_state: bool = False
     set_presence: Literal["offline", "online", "unavailable"] = "online"
-    timeout: Annotated[int, Meta(ge=0)] = 0
+    timeout: Annotated[int, Meta(ge=0, le=9007199254740991)] = 0
     use_state_after: bool = False
 
 

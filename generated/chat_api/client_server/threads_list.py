@@ -26,7 +26,7 @@ class GetThreadRootsRequest:
     room_id: RoomId
     from_: Annotated[str, Meta(max_length=512)] | None = None
     include: Literal["all", "participated"] = "all"
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 class ThreadsListHandlers(Protocol[Ctx]):

@@ -16,7 +16,7 @@ class SetTypingBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Whether the caller is typing."""
 
     typing: bool
-    timeout: Annotated[int, Meta(ge=0)] | None = None
+    timeout: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

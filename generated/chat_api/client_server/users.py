@@ -16,7 +16,7 @@ class SearchUserDirectoryBody(Struct, frozen=True, omit_defaults=True, kw_only=T
     """What to search for."""
 
     search_term: Annotated[str, Meta(max_length=1024)]
-    limit: Annotated[int, Meta(ge=0)] = 10
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] = 10
 
 
 class DirectoryUser(Struct, frozen=True, omit_defaults=True, kw_only=True):

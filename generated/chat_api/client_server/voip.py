@@ -17,7 +17,7 @@ class GetTurnServerResponse(Struct, frozen=True, omit_defaults=True, kw_only=Tru
     username: str
     password: str
     uris: list[str]
-    ttl: Annotated[int, Meta(ge=0)]
+    ttl: Annotated[int, Meta(ge=0, le=9007199254740991)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

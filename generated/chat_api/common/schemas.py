@@ -37,9 +37,6 @@ ServerName: TypeAlias = Annotated[str, Meta(max_length=255)]
 MxcUri: TypeAlias = Annotated[str, Meta(max_length=1024)]
 
 
-Timestamp: TypeAlias = int
-
-
 class MatrixError(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The standard form of an error."""
 
@@ -52,7 +49,7 @@ class RateLimitError(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     errcode: Literal["M_LIMIT_EXCEEDED"]
     error: str | None = None
-    retry_after_ms: Annotated[int, Meta(ge=0)] | None = None
+    retry_after_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 class AuthenticationDataFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -102,7 +99,7 @@ NotType: TypeAlias = Annotated[str, Meta(max_length=255)]
 class EventFilterFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which events are wanted, by type and sender."""
 
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     types: list[Type] | None = None
     not_types: list[NotType] | None = None
     senders: list[UserId] | None = None
@@ -112,7 +109,7 @@ class EventFilterFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class RoomEventFilterFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which events of rooms are wanted, by type, sender, room and content."""
 
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     types: list[Type] | None = None
     not_types: list[NotType] | None = None
     senders: list[UserId] | None = None
@@ -130,7 +127,7 @@ class EmailTokenBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     client_secret: Annotated[str, Meta(max_length=255)]
     email: Annotated[str, Meta(max_length=512)]
-    send_attempt: Annotated[int, Meta(ge=0)]
+    send_attempt: Annotated[int, Meta(ge=0, le=9007199254740991)]
     next_link: Annotated[str, Meta(max_length=2048)] | None = None
     id_server: ServerName | None = None
     id_access_token: Annotated[str, Meta(max_length=512)] | None = None
@@ -142,7 +139,7 @@ class MsisdnTokenBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     client_secret: Annotated[str, Meta(max_length=255)]
     country: Annotated[str, Meta(max_length=2)]
     phone_number: Annotated[str, Meta(max_length=64)]
-    send_attempt: Annotated[int, Meta(ge=0)]
+    send_attempt: Annotated[int, Meta(ge=0, le=9007199254740991)]
     next_link: Annotated[str, Meta(max_length=2048)] | None = None
     id_server: ServerName | None = None
     id_access_token: Annotated[str, Meta(max_length=512)] | None = None
@@ -184,38 +181,10 @@ class MembershipContentFields(Struct, frozen=True, omit_defaults=True, kw_only=T
     join_authorised_via_users_server: Annotated[str, Meta(max_length=255)] | None = None
 
 
-class MembershipEventFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """An m.room.member event, or the template of one, with the fields that every room version has."""
-
-    content: MembershipContentFields
-    origin: Annotated[str, Meta(max_length=255)]
-    origin_server_ts: Timestamp
-    sender: UserId
-    state_key: UserId
-    type: Annotated[str, Meta(max_length=255)]
-
-
 class VerifyKey(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A public key that a server signs with now."""
 
     key: str
-
-
-class OldVerifyKey(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A public key that a server no longer signs with."""
-
-    expired_ts: Timestamp
-    key: str
-
-
-class ServerKeysFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The signing keys of one server, signed by itself and, from a notary, also by the notary."""
-
-    server_name: ServerName
-    signatures: Signatures
-    valid_until_ts: Timestamp
-    verify_keys: dict[str, VerifyKey]
-    old_verify_keys: dict[str, OldVerifyKey] | None = None
 
 
 class DeviceKeysUnsignedFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -255,30 +224,6 @@ class RoomVersionError(Struct, frozen=True, omit_defaults=True, kw_only=True):
     room_version: str | None = None
 
 
-class EventUnsignedFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What a server adds to an event without signing it."""
-
-    age: int | None = None
-    membership: str | None = None
-    prev_content: dict[str, Any] | None = None
-    redacted_because: dict[str, Any] | None = None
-    replaces_state: EventId | None = None
-    transaction_id: str | None = None
-
-
-class ClientEventFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """An event in the form that clients receive, with its room."""
-
-    content: dict[str, Any]
-    event_id: EventId
-    origin_server_ts: Timestamp
-    room_id: RoomId
-    sender: UserId
-    type: str
-    state_key: str | None = None
-    unsigned: EventUnsignedFields | None = None
-
-
 RoomMembership: TypeAlias = Literal["ban", "invite", "join", "knock", "leave"]
 
 
@@ -286,7 +231,7 @@ class PublicRoomsChunk(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the room directory shows of one room."""
 
     guest_can_join: bool
-    num_joined_members: Annotated[int, Meta(ge=0)]
+    num_joined_members: Annotated[int, Meta(ge=0, le=9007199254740991)]
     room_id: RoomId
     world_readable: bool
     avatar_url: MxcUri | None = None
@@ -343,7 +288,67 @@ class ThirdPartyUser(Struct, frozen=True, omit_defaults=True, kw_only=True):
 class MediaConfig(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What uploads are limited to."""
 
-    m_upload_size: Annotated[int, Meta(ge=0)] | None = field(name="m.upload.size", default=None)
+    m_upload_size: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = field(
+        name="m.upload.size", default=None
+    )
+
+
+Integer: TypeAlias = Annotated[int, Meta(ge=-9007199254740991, le=9007199254740991)]
+
+
+Timestamp: TypeAlias = Integer
+
+
+class MembershipEventFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An m.room.member event, or the template of one, with the fields that every room version has."""
+
+    content: MembershipContentFields
+    origin: Annotated[str, Meta(max_length=255)]
+    origin_server_ts: Timestamp
+    sender: UserId
+    state_key: UserId
+    type: Annotated[str, Meta(max_length=255)]
+
+
+class OldVerifyKey(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A public key that a server no longer signs with."""
+
+    expired_ts: Timestamp
+    key: str
+
+
+class ServerKeysFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The signing keys of one server, signed by itself and, from a notary, also by the notary."""
+
+    server_name: ServerName
+    signatures: Signatures
+    valid_until_ts: Timestamp
+    verify_keys: dict[str, VerifyKey]
+    old_verify_keys: dict[str, OldVerifyKey] | None = None
+
+
+class EventUnsignedFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a server adds to an event without signing it."""
+
+    age: Integer | None = None
+    membership: str | None = None
+    prev_content: dict[str, Any] | None = None
+    redacted_because: dict[str, Any] | None = None
+    replaces_state: EventId | None = None
+    transaction_id: str | None = None
+
+
+class ClientEventFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An event in the form that clients receive, with its room."""
+
+    content: dict[str, Any]
+    event_id: EventId
+    origin_server_ts: Timestamp
+    room_id: RoomId
+    sender: UserId
+    type: str
+    state_key: str | None = None
+    unsigned: EventUnsignedFields | None = None
 
 
 class PduEnvelope(Struct, frozen=True, omit_defaults=True, kw_only=True):

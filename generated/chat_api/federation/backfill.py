@@ -17,8 +17,8 @@ class GetMissingPreviousEventsBodyFields(Struct, frozen=True, omit_defaults=True
 
     earliest_events: Annotated[list[EventId], Meta(max_length=10000)]
     latest_events: Annotated[list[EventId], Meta(max_length=10000)]
-    limit: Annotated[int, Meta(ge=0)] = 10
-    min_depth: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] = 10
+    min_depth: Annotated[int, Meta(ge=0, le=9007199254740991)] = 0
 
 
 class GetMissingPreviousEventsResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -33,7 +33,7 @@ class BackfillRoomRequest:
 
     room_id: RoomId
     v: Annotated[list[Annotated[str, Meta(max_length=255)]], Meta(max_length=1000)]
-    limit: Annotated[int, Meta(ge=0)]
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

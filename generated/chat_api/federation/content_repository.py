@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
 from chat_api.base import Ctx, OutgoingRequest, RawResponse, pairs, quoted
+from chat_api.common.schemas import Integer
 from msgspec import Meta
 
 
@@ -16,7 +17,7 @@ class GetContentRequest:
     """GET /_matrix/federation/v1/media/download/{mediaId}"""
 
     media_id: Annotated[str, Meta(max_length=255)]
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +25,10 @@ class GetContentThumbnailRequest:
     """GET /_matrix/federation/v1/media/thumbnail/{mediaId}"""
 
     media_id: Annotated[str, Meta(max_length=255)]
-    width: int
-    height: int
+    width: Integer
+    height: Integer
     method: Literal["crop", "scale"] | None = None
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
     animated: bool | None = None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol, TypeAlias
 
 from chat_api.base import Ctx, OutgoingRequest, pairs, quoted
-from chat_api.common.schemas import EventId, PduEnvelope, RoomId, Timestamp
+from chat_api.common.schemas import EventId, Integer, PduEnvelope, RoomId, Timestamp
 from msgspec import Meta, Raw, Struct, json
 
 AuthChainId: TypeAlias = Annotated[str, Meta(max_length=255)]
@@ -66,7 +66,7 @@ class GetEventByTimestampRequest:
     """GET /_matrix/federation/v1/timestamp_to_event/{roomId}"""
 
     room_id: RoomId
-    ts: int
+    ts: Integer
     dir: Literal["b", "f"]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol, TypeAlias
 from chat_api.base import Ctx, OutgoingRequest, check_open, quoted
 from chat_api.common.schemas import (
     EventId,
+    Integer,
     MembershipContentFields,
     MembershipEventFields,
     RoomId,
@@ -35,7 +36,7 @@ class SendInviteV1Signed(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 SendInviteV1Response: TypeAlias = Annotated[
-    list[int | SendInviteV1Signed], Meta(max_length=2, min_length=2)
+    list[Integer | SendInviteV1Signed], Meta(max_length=2, min_length=2)
 ]
 
 

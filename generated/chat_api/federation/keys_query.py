@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chat_api.base import Ctx, OutgoingRequest, check_open, pairs, quoted
-from chat_api.common.schemas import ServerKeysFields, ServerName, Timestamp
+from chat_api.common.schemas import Integer, ServerKeysFields, ServerName, Timestamp
 from msgspec import Struct, json, to_builtins
 
 
@@ -38,7 +38,7 @@ class PerspectivesKeyQueryRequest:
     """GET /_matrix/key/v2/query/{serverName}"""
 
     server_name: ServerName
-    minimum_valid_until_ts: int | None = None
+    minimum_valid_until_ts: Integer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

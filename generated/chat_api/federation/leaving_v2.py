@@ -11,6 +11,7 @@ from chat_api.base import Ctx, OutgoingRequest, quoted
 from chat_api.common.schemas import (
     Empty,
     EventId,
+    Integer,
     MembershipContentFields,
     RoomId,
     Timestamp,
@@ -23,7 +24,7 @@ class SendLeaveV2BodyFields(Struct, frozen=True, omit_defaults=True, kw_only=Tru
     """The leave, signed by the leaving user's server."""
 
     content: MembershipContentFields
-    depth: int
+    depth: Integer
     origin: Annotated[str, Meta(max_length=255)]
     origin_server_ts: Timestamp
     sender: UserId

@@ -26,7 +26,7 @@ class QueryPublicRoomsBodyFields(Struct, frozen=True, omit_defaults=True, kw_onl
 
     filter: PublicRoomsFilterFields | None = None
     include_all_networks: bool = False
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     since: Annotated[str, Meta(max_length=512)] | None = None
     third_party_instance_id: Annotated[str, Meta(max_length=512)] | None = None
 
@@ -37,14 +37,14 @@ class PublicRoomsResponse(Struct, frozen=True, omit_defaults=True, kw_only=True)
     chunk: list[PublicRoomsChunk]
     next_batch: str | None = None
     prev_batch: str | None = None
-    total_room_count_estimate: Annotated[int, Meta(ge=0)] | None = None
+    total_room_count_estimate: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetPublicRoomsRequest:
     """GET /_matrix/federation/v1/publicRooms"""
 
-    limit: Annotated[int, Meta(ge=0)] | None = None
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
     since: Annotated[str, Meta(max_length=512)] | None = None
     include_all_networks: bool = False
     third_party_instance_id: Annotated[str, Meta(max_length=512)] | None = None

@@ -12,21 +12,11 @@ from chat_api.common.schemas import RoomAlias, RoomId, Timestamp, UserId
 from msgspec import Meta, Struct, json
 
 
-class HierarchyChildEventFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """An m.space.child event in stripped form."""
-
-    content: dict[str, Any]
-    origin_server_ts: Timestamp
-    sender: UserId
-    state_key: str
-    type: str
-
-
 class HierarchyRoomFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a server tells of a child."""
 
     guest_can_join: bool
-    num_joined_members: Annotated[int, Meta(ge=0)]
+    num_joined_members: Annotated[int, Meta(ge=0, le=9007199254740991)]
     room_id: RoomId
     world_readable: bool
     allowed_room_ids: list[RoomId] | None = None
@@ -40,11 +30,33 @@ class HierarchyRoomFields(Struct, frozen=True, omit_defaults=True, kw_only=True)
     topic: str | None = None
 
 
+class GetSpaceHierarchyResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A space and its children."""
+
+    children: list[dict[str, Any]]
+    inaccessible_children: list[RoomId]
+    room: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        check_open("children", self.children, list[HierarchyRoomFields])
+        check_open("room", self.room, HierarchySpaceFields)
+
+
+class HierarchyChildEventFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An m.space.child event in stripped form."""
+
+    content: dict[str, Any]
+    origin_server_ts: Timestamp
+    sender: UserId
+    state_key: str
+    type: str
+
+
 class HierarchySpaceFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a server tells of the space itself."""
 
     guest_can_join: bool
-    num_joined_members: Annotated[int, Meta(ge=0)]
+    num_joined_members: Annotated[int, Meta(ge=0, le=9007199254740991)]
     room_id: RoomId
     world_readable: bool
     children_state: list[HierarchyChildEventFields]
@@ -63,18 +75,6 @@ class HierarchyChildrenFields(Struct, frozen=True, omit_defaults=True, kw_only=T
     """The children that the space names."""
 
     children_state: list[HierarchyChildEventFields]
-
-
-class GetSpaceHierarchyResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A space and its children."""
-
-    children: list[dict[str, Any]]
-    inaccessible_children: list[RoomId]
-    room: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        check_open("children", self.children, list[HierarchyRoomFields])
-        check_open("room", self.room, HierarchySpaceFields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

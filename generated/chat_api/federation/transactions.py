@@ -19,15 +19,6 @@ class EduFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     edu_type: Annotated[str, Meta(max_length=255)]
 
 
-class SendTransactionBodyFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The envelope of a transaction."""
-
-    origin: ServerName
-    origin_server_ts: Timestamp
-    pdus: Annotated[list[dict[str, Any]], Meta(max_length=50)]
-    edus: Annotated[list[EduFields], Meta(max_length=100)] | None = None
-
-
 class PduResult(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What became of a PDU; empty where it was taken."""
 
@@ -38,6 +29,15 @@ class SendTransactionResponse(Struct, frozen=True, omit_defaults=True, kw_only=T
     """What became of each PDU."""
 
     pdus: dict[str, PduResult]
+
+
+class SendTransactionBodyFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The envelope of a transaction."""
+
+    origin: ServerName
+    origin_server_ts: Timestamp
+    pdus: Annotated[list[dict[str, Any]], Meta(max_length=50)]
+    edus: Annotated[list[EduFields], Meta(max_length=100)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

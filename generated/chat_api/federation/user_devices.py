@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chat_api.base import Ctx, OutgoingRequest, check_open, quoted
-from chat_api.common.schemas import CrossSigningKeyFields, DeviceId, DeviceKeysFields, UserId
+from chat_api.common.schemas import (
+    CrossSigningKeyFields,
+    DeviceId,
+    DeviceKeysFields,
+    Integer,
+    UserId,
+)
 from msgspec import Struct, json
 
 
@@ -27,7 +33,7 @@ class GetUserDevicesResponse(Struct, frozen=True, omit_defaults=True, kw_only=Tr
     """A user's device list."""
 
     devices: list[UserDevice]
-    stream_id: int
+    stream_id: Integer
     user_id: UserId
     master_key: dict[str, Any] | None = None
     self_signing_key: dict[str, Any] | None = None

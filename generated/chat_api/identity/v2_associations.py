@@ -12,32 +12,12 @@ from chat_api.common.schemas import Empty, Signatures, Timestamp, UserId
 from msgspec import Meta, Struct, convert, json, to_builtins
 
 
-class GetValidated3pidV2Response(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A validated address."""
-
-    address: str
-    medium: str
-    validated_at: Timestamp
-
-
 class BindV2Body(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The session and the user to bind its address to."""
 
     client_secret: Annotated[str, Meta(max_length=255)]
     mxid: UserId
     sid: Annotated[str, Meta(max_length=255)]
-
-
-class BindV2ResponseFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The signed statement of a binding."""
-
-    address: str
-    medium: str
-    mxid: UserId
-    not_after: Timestamp
-    not_before: Timestamp
-    signatures: Signatures
-    ts: Timestamp
 
 
 class UnboundThreepid(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -54,6 +34,26 @@ class UnbindV2BodyFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     threepid: UnboundThreepid
     client_secret: Annotated[str, Meta(max_length=255)] | None = None
     sid: Annotated[str, Meta(max_length=255)] | None = None
+
+
+class GetValidated3pidV2Response(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A validated address."""
+
+    address: str
+    medium: str
+    validated_at: Timestamp
+
+
+class BindV2ResponseFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The signed statement of a binding."""
+
+    address: str
+    medium: str
+    mxid: UserId
+    not_after: Timestamp
+    not_before: Timestamp
+    signatures: Signatures
+    ts: Timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from chat_api.base import Ctx, OutgoingRequest
-from chat_api.common.schemas import Empty, ServerName, UserId
+from chat_api.common.schemas import Empty, Integer, ServerName, UserId
 from msgspec import Meta, Struct, json, to_builtins
 
 
@@ -16,7 +16,7 @@ class RegisterAccountBodyFields(Struct, frozen=True, omit_defaults=True, kw_only
     """An OpenID token as the homeserver gave it to the client."""
 
     access_token: Annotated[str, Meta(max_length=512)]
-    expires_in: int
+    expires_in: Integer
     matrix_server_name: ServerName
     token_type: Annotated[str, Meta(max_length=255)]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from chat_api.base import Ctx, OutgoingRequest, RawResponse, pairs
+from chat_api.common.schemas import Integer
 from msgspec import Meta, Struct, json, to_builtins
 
 
@@ -17,7 +18,7 @@ class MsisdnRequestTokenV2Body(Struct, frozen=True, omit_defaults=True, kw_only=
     client_secret: Annotated[str, Meta(max_length=255)]
     country: Annotated[str, Meta(max_length=2)]
     phone_number: Annotated[str, Meta(max_length=64)]
-    send_attempt: int
+    send_attempt: Integer
     next_link: Annotated[str, Meta(max_length=2048)] | None = None
 
 

@@ -18,7 +18,7 @@ class GetContentAuthedRequest:
 
     server_name: ServerName
     media_id: Annotated[str, Meta(max_length=255)]
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class GetContentOverrideNameAuthedRequest:
     server_name: ServerName
     media_id: Annotated[str, Meta(max_length=255)]
     file_name: Annotated[str, Meta(max_length=4096)]
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,11 @@ class GetContentThumbnailAuthedRequest:
 
     server_name: ServerName
     media_id: Annotated[str, Meta(max_length=255)]
-    width: Annotated[int, Meta(ge=1)]
-    height: Annotated[int, Meta(ge=1)]
+    width: Annotated[int, Meta(ge=1, le=9007199254740991)]
+    height: Annotated[int, Meta(ge=1, le=9007199254740991)]
     method: Literal["crop", "scale"] = "scale"
     animated: bool = False
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

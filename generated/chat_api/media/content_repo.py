@@ -56,7 +56,7 @@ class GetContentRequest:
 
     server_name: ServerName
     media_id: Annotated[str, Meta(max_length=255)]
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
     allow_remote: bool = True
     allow_redirect: bool = False
 
@@ -68,7 +68,7 @@ class GetContentOverrideNameRequest:
     server_name: ServerName
     media_id: Annotated[str, Meta(max_length=255)]
     file_name: Annotated[str, Meta(max_length=4096)]
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
     allow_remote: bool = True
     allow_redirect: bool = False
 
@@ -79,11 +79,11 @@ class GetContentThumbnailRequest:
 
     server_name: ServerName
     media_id: Annotated[str, Meta(max_length=255)]
-    width: Annotated[int, Meta(ge=1)]
-    height: Annotated[int, Meta(ge=1)]
+    width: Annotated[int, Meta(ge=1, le=9007199254740991)]
+    height: Annotated[int, Meta(ge=1, le=9007199254740991)]
     method: Literal["crop", "scale"] = "scale"
     animated: bool = False
-    timeout_ms: Annotated[int, Meta(ge=0)] = 20000
+    timeout_ms: Annotated[int, Meta(ge=0, le=9007199254740991)] = 20000
     allow_remote: bool = True
     allow_redirect: bool = False
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from chat_api.base import OutgoingRequest, check_open
-from chat_api.common.schemas import EventId, RoomAlias, RoomId, UserId
+from chat_api.common.schemas import EventId, Integer, RoomAlias, RoomId, UserId
 from msgspec import Meta, Struct, json, to_builtins
 
 
 class NotificationCounts(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What is unread across all rooms; a count of nought may be left out."""
 
-    missed_calls: Annotated[int, Meta(ge=0)] | None = None
-    unread: Annotated[int, Meta(ge=0)] | None = None
+    missed_calls: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
+    unread: Annotated[int, Meta(ge=0, le=9007199254740991)] | None = None
 
 
 class PusherDataFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -25,23 +25,23 @@ class PusherDataFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     format: str | None = None
 
 
+class NotifyResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What the gateway could not use."""
+
+    rejected: list[str]
+
+
 class NotificationDevice(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A device to notify."""
 
     app_id: Annotated[str, Meta(max_length=64)]
     pushkey: Annotated[str, Meta(max_length=512)]
     data: dict[str, Any] | None = None
-    pushkey_ts: int | None = None
+    pushkey_ts: Integer | None = None
     tweaks: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_open("data", self.data, PusherDataFields)
-
-
-class NotifyResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What the gateway could not use."""
-
-    rejected: list[str]
 
 
 class Notification(Struct, frozen=True, omit_defaults=True, kw_only=True):

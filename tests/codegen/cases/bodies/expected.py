@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
 from chat_api.base import Ctx
-from chat_api.common.schemas import RoomId
+from chat_api.common.schemas import Integer, RoomId
 from msgspec import Meta, Struct, field
 
 
@@ -33,11 +33,11 @@ class MakeThingBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     note: str | None
     room: RoomId | None = None
     kind: Literal["plain", "odd"] | None = None
-    limit: Annotated[int, Meta(ge=0)] = 10
+    limit: Annotated[int, Meta(ge=0, le=9007199254740991)] = 10
     from_: str | None = field(name="from", default=None)
     m_heroes: list[str] | None = field(name="m.heroes", default=None)
     field_3pid: Annotated[str, Meta(max_length=4)] | None = field(name="3pid", default=None)
-    counts: dict[str, int] | None = None
+    counts: dict[str, Integer] | None = None
     by_name: dict[str, Part] | None = None
 
 

@@ -37,6 +37,8 @@ def test_absent_fields_are_left_out_of_an_answer(case):
         b'{"name": "a", "parts": [], "note": null}',
         b'{"name": "a", "parts": [{"parts": [{"weight": "heavy"}]}], "note": null}',
         SMALL[:-1] + b', "limit": -1}',
+        SMALL[:-1] + b', "limit": 9007199254740992}',
+        SMALL[:-1] + b', "counts": {"a": -9007199254740992}}',
         SMALL[:-1] + b', "kind": "other"}',
         SMALL[:-1] + b', "counts": {"a": "b"}}',
         SMALL[:-1] + b', "by_name": {"a": 1}}',

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat_api.base import OutgoingRequest, pairs, quoted
+from chat_api.common.schemas import Integer
 from msgspec import Struct, convert, field, json, to_builtins
 
 
@@ -16,16 +17,16 @@ class SendThingBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
     m_key: str | None = field(name="m.key", default=None)
 
 
-class SendThingResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Taken."""
-
-    n: int
-
-
 class ThingFields(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A thing."""
 
     name: str
+
+
+class SendThingResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Taken."""
+
+    n: Integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class SendThingRequest:
     txn_id: str
     via: list[str] | None = None
     now: bool = True
-    limit: int | None = None
+    limit: Integer | None = None
     x_agent: str | None = None
     body: SendThingBody
 

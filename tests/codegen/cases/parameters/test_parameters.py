@@ -22,7 +22,14 @@ def test_text_becomes_the_type_of_the_parameter(case):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"limit": "1001"}, {"dir": "x"}, {"via": ["a"] * 4}, {"room_id": "r" * 256}, {"full": "2"}],
+    [
+        {"limit": "1001"},
+        {"ts": "9007199254740992"},
+        {"dir": "x"},
+        {"via": ["a"] * 4},
+        {"room_id": "r" * 256},
+        {"full": "2"},
+    ],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_bounds_are_kept(case, wrong):

@@ -6,16 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeAlias
 
 from chat_api.base import Ctx, RawResponse
+from chat_api.common.schemas import Integer
 from msgspec import Meta, Struct
 
 StringOrA1: TypeAlias = Annotated[str, Meta(max_length=4)]
-
-
-class Both(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Both."""
-
-    a: str
-    b: int | None = None
 
 
 class A(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -24,13 +18,20 @@ class A(Struct, frozen=True, omit_defaults=True, kw_only=True):
     a: str
 
 
+StringOrA: TypeAlias = StringOrA1 | A
+
+
+class Both(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Both."""
+
+    a: str
+    b: Integer | None = None
+
+
 class B(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A B."""
 
-    b: int | None = None
-
-
-StringOrA: TypeAlias = StringOrA1 | A
+    b: Integer | None = None
 
 
 class MixBody(Struct, frozen=True, omit_defaults=True, kw_only=True):
