@@ -288,9 +288,11 @@ def test_an_absolute_request_target_is_understood(world):
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/", "/_matrix/client/v3/rooms", "/" * 5000])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/", "/_matrix/client/v3/rooms", "/" * 5000, "/static/nothing", "*"]
+)
 def test_unknown_paths_are_unrecognized(world, path):
-    response = world.client.get("/x", environ_overrides={"RAW_URI": path})
+    response = world.client.get(path, environ_overrides={"RAW_URI": path})
     assert refusal(response) == (404, "M_UNRECOGNIZED")
 
 
@@ -503,6 +505,16 @@ def test_a_body_shorter_than_declared_is_refused(world):
         world, b"", environ_overrides={"CONTENT_LENGTH": "9", "wsgi.input": io.BytesIO(b"{}")}
     )
     assert refusal(response) == (400, "M_UNKNOWN")
+
+
+def test_a_body_that_breaks_off_is_no_error_of_ours(world, caplog):
+    class Broken(io.RawIOBase):
+        def read(self, size: int = -1, /) -> bytes:
+            raise ConnectionResetError
+
+    response = put(world, b"", environ_overrides={"CONTENT_LENGTH": "9", "wsgi.input": Broken()})
+    assert refusal(response) == (400, "M_UNKNOWN")
+    assert not caplog.records
 
 
 def test_the_size_is_checked_before_the_token(world):

@@ -23,15 +23,22 @@ class Body:
         self._cap_bytes = cap_bytes
 
     def read(self, size: int = -1, /) -> bytes:
-        """Raises TooLarge, and Unknown when the body ends before its declared length."""
+        """Raises TooLarge, and Unknown when the body is cut off or malformed."""
         if self._left == 0 or size == 0:
             return b""
-        part: bytes = self._input.read(self._left if size < 0 else min(size, self._left))
+        part = self._take(self._left if size < 0 else min(size, self._left))
         self._left -= len(part)
         if self._is_chunked:
             return self._chunk(part)
         if not part:
             raise Unknown("The body is shorter than declared")
+        return part
+
+    def _take(self, size: int) -> bytes:
+        try:
+            part: bytes = self._input.read(size)
+        except Exception as error:  # whatever the server raises: the client is gone, or sends junk
+            raise Unknown("The body cannot be read") from error
         return part
 
     def _chunk(self, part: bytes) -> bytes:

@@ -101,6 +101,8 @@ class Application:
         if not self._page_paths.test(request.environ["PATH_INFO"], request.method):
             raise NoSuchPath("No such path")
         page = Response.from_app(self._pages, request.environ, buffered=True)
+        if page.status_code == 404:
+            raise NoSuchPath("No such page")
         page.headers.pop("Content-Length", None)
         return RawResponse(page.status_code, tuple(page.headers.items()), (page.get_data(),))
 
