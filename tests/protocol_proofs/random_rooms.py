@@ -3,7 +3,8 @@
 A script is a list of `Step`s. Each step picks a branch, an actor, an action and its details; an
 event enters its branch only if the oracle allows it there. Scripts shrink well: dropping a step
 or making a number smaller gives a simpler room. Now and then a state is made faulty, as a server
-with an incomplete history might report it: an older entry put back, or one left out.
+with an incomplete history might report it: an older entry put back, or one left out. Some events
+count as rejected on receipt, though they are cited and even stand in states.
 """
 
 from collections.abc import Callable
@@ -224,15 +225,21 @@ ACTIONS: list[Callable[[_Builder, Branch, str, str, Step], None]] = [
 ]
 
 
-def build(version: str, creators: int, steps: list[Step], faults: list[Fault]) -> RandomRoom:
-    """The room that a script describes."""
+def build(
+    version: str, creators: int, steps: list[Step], faults: list[Fault], rejected: list[int]
+) -> RandomRoom:
+    """The room that a script describes; `rejected` picks events that failed on receipt."""
     builder = _Builder(version, creators)
     for step in steps:
         builder.step(step)
     states = [builder.state_ids(branch) for branch in builder.branches]
     for fault in faults:
         builder.spoil(states, fault)
-    return RandomRoom(version, builder.room(), states, builder.attempts)
+    room = builder.room()
+    events = [event for event in room.values() if event["type"] != "m.room.create"]
+    for pick in rejected if events else []:
+        events[pick % len(events)]["rejected"] = True
+    return RandomRoom(version, room, states, builder.attempts)
 
 
 SMALL = st.integers(0, 15)
@@ -246,4 +253,5 @@ FAULTS = st.lists(st.builds(Fault, st.integers(0, 3), SMALL, st.integers(0, 7)),
 
 def rooms(versions: list[str]) -> st.SearchStrategy[RandomRoom]:
     """Rooms of these versions."""
-    return st.builds(build, st.sampled_from(versions), st.integers(0, 2), STEPS, FAULTS)
+    rejected = st.lists(st.integers(0, 30), max_size=2)
+    return st.builds(build, st.sampled_from(versions), st.integers(0, 2), STEPS, FAULTS, rejected)

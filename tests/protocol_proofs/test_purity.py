@@ -48,3 +48,18 @@ def test_touches_nothing_outside(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             assert node.func.attr != "generate", f"line {node.lineno}: keys from chance"
         assert not isinstance(node, ast.Global | ast.AsyncFunctionDef), f"line {node.lineno}"
+
+
+ORACLE = ["oracle.py", "naive_json.py", "rule_numbers.py", "rendering.py", "timeline.py"]
+
+
+@pytest.mark.parametrize("name", [*ORACLE, "random_rooms.py"])
+def test_the_oracle_shares_nothing_with_the_code_under_test(name: str) -> None:
+    tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
+    assert not [one for one in _imported(tree) if one.split(".")[0] == "chat"]
+
+
+def test_the_vectors_ask_the_code_under_test_nothing() -> None:
+    for path in sorted((Path(__file__).parent.parent / "vectors").glob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        assert not [one for one in _imported(tree) if one.split(".")[0] == "chat"], path.name

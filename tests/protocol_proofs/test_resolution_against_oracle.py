@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_rooms import RandomRoom, rooms
 from rule_numbers import VERSIONS
-from subject import Subject, event_of
+from subject import Subject, event_of, rejected_ids
 
 from chat.protocol.event import Event
 
@@ -65,10 +65,11 @@ def test_resolution_agrees_with_the_oracle_in_any_order(room: RandomRoom, seed: 
     subject = Subject()
     chance = random.Random(seed)
     events = {event_id: event_of(pdu, room.version) for event_id, pdu in room.room.items()}
+    rejected = rejected_ids(room.room)
     expected = oracle.resolve(room.version, room.states, room.room)
     for _ in range(ORDERS):
         states, known = _reordered(room, events, chance)
-        assert subject.resolve(room.version, states, known) == expected
+        assert subject.resolve(room.version, states, known, rejected) == expected
 
 
 @thorough

@@ -8,14 +8,24 @@ from typing import Any
 
 import checks
 import generate
+import naive_json
 import oracle
 import pytest
 import vectors
 from rule_numbers import VERSIONS
 from subject import Subject, event_of, rejected_ids
 
-from chat.protocol import canonical_json, identifiers, redaction, signatures
-from chat.protocol.errors import ChatError, InvalidIdentifier
+from chat.protocol import (
+    canonical_json,
+    event_format,
+    globs,
+    identifiers,
+    property_paths,
+    redaction,
+    signatures,
+)
+from chat.protocol.errors import ChatError, EventTooLarge, InvalidIdentifier
+from chat.protocol.event import parse_event
 from chat.protocol.room_versions import rules_for
 
 LISTS: dict[str, Callable[[], list[checks.Check]]] = {
@@ -207,6 +217,67 @@ def test_event_signing(case: dict[str, Any], version: str) -> None:
 )
 def test_event_id(case: dict[str, Any], version: str) -> None:
     assert signatures.event_id(case["event"], rules_for(version)) == case["event_id"]
+
+
+@pytest.mark.parametrize(
+    "case", vectors.load("key_validity.json")["cases"], ids=lambda case: case["name"]
+)
+def test_key_validity(case: dict[str, Any]) -> None:
+    for version in case["versions"]:
+        found = signatures.key_valid(case["origin_server_ts"], rules_for(version), **case["key"])
+        assert found == case["valid"], version
+
+
+# ---------------------------------------------------------------- event formats
+
+
+def _format_groups() -> list[Any]:
+    return [
+        pytest.param(case, id=f"{case['name']}, version {case['versions'][0]}")
+        for case in vectors.load("event_format.json")["cases"]
+    ]
+
+
+@pytest.mark.parametrize("case", _format_groups())
+def test_event_format(case: dict[str, Any]) -> None:
+    for version in case["versions"]:
+        example = vectors.load("event_format.json")["examples"][version]
+        event = {**example, **case["set"]}
+        for name in case["drop"]:
+            del event[name]
+        if case["valid"]:
+            parse_event(event, rules_for(version))
+        else:
+            with pytest.raises(ChatError):
+                parse_event(event, rules_for(version))
+
+
+def test_every_version_has_an_example_of_its_format() -> None:
+    assert set(vectors.load("event_format.json")["examples"]) == set(VERSIONS)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_event_has_at_most_65536_bytes(version: str) -> None:
+    example = vectors.load("event_format.json")["examples"][version]
+    bare = len(naive_json.encode({**example, "content": {"body": ""}}))
+    full = {**example, "content": {"body": "x" * (65_536 - bare)}}
+    assert event_format.check_size(full, rules_for(version)) == 65_536
+    parse_event(full, rules_for(version))
+    with pytest.raises(EventTooLarge):
+        parse_event({**full, "content": {"body": "x" * (65_537 - bare)}}, rules_for(version))
+
+
+# ---------------------------------------------------------------- paths and globs
+
+
+@pytest.mark.parametrize(("text", "names"), vectors.load("patterns.json")["paths"])
+def test_property_path(text: str, names: list[str]) -> None:
+    assert list(property_paths.parse_path(text)) == names
+
+
+@pytest.mark.parametrize(("pattern", "text", "expected"), vectors.load("patterns.json")["globs"])
+def test_glob(pattern: str, text: str, expected: bool) -> None:
+    assert globs.Glob(pattern).matches(text) == expected
 
 
 # ---------------------------------------------------------------- redaction

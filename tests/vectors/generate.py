@@ -16,6 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "protocol_proofs")]
 
 import auth_cases  # noqa: E402
 import auth_event_cases  # noqa: E402
+import format_cases  # noqa: E402
 import resolution_cases  # noqa: E402
 import worked_examples  # noqa: E402
 from rule_numbers import numbers  # noqa: E402
@@ -69,6 +70,9 @@ FILES = {
     "signing.json": worked_examples.signing,
     "redaction.json": worked_examples.redaction,
     "identifiers.json": worked_examples.identifiers,
+    "event_format.json": format_cases.event_format,
+    "key_validity.json": format_cases.key_validity,
+    "patterns.json": format_cases.patterns,
 }
 
 WIDTH = 100
