@@ -16,6 +16,7 @@ import pytest
 
 from chat.config.kinds import Findings, Place, Section
 from chat.config.model import Database
+from chat.storage import schema
 from chat.storage.engine import Store, open_store
 from chat.storage.migrations import upgrade
 
@@ -46,6 +47,7 @@ class PostgresCluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._count = 0
+        self._shared: Database | None = None
 
     def new_database(self) -> Database:
         """An empty database of its own."""
@@ -58,6 +60,29 @@ class PostgresCluster:
         return database_config(
             "psycopg2", host=str(self.folder), user="postgres", dbname=name, cp_min=1, cp_max=10
         )
+
+    def emptied_database(self) -> Database:
+        """The one database with the newest schema that tests share, as it was when new."""
+        if self._shared is None:
+            self._shared = self.new_database()
+            with upgraded(self._shared):
+                pass
+        else:
+            self._empty(self._shared)
+        return self._shared
+
+    def _empty(self, database: Database) -> None:
+        name = database.args["dbname"]
+        connection = psycopg2.connect(host=str(self.folder), user="postgres", dbname=name)
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        cursor.execute(f"TRUNCATE {', '.join(schema.metadata.tables)}")
+        cursor.execute("INSERT INTO stream (id, head) VALUES (1, 0)")
+        connection.close()
 
 
 @contextmanager
@@ -149,10 +174,23 @@ def upgraded(database: Database) -> Iterator[Store]:
         opened.close()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def upgraded_database(request: pytest.FixtureRequest) -> Database:
+    """A database that `upgraded` finds done or has soon done; on both kinds."""
+    if request.param == "sqlite":
+        return database_config(
+            "sqlite3", database=str(request.getfixturevalue("tmp_path") / "test.db")
+        )
+    cluster = request.getfixturevalue("postgres_cluster")
+    if cluster is None:
+        pytest.skip("PostgreSQL is not installed")
+    return cluster.emptied_database()
+
+
 @pytest.fixture
-def store(database: Database) -> Iterator[Store]:
+def store(upgraded_database: Database) -> Iterator[Store]:
     """A store with the newest schema; tests that take it run on both kinds of database."""
-    with upgraded(database) as opened:
+    with upgraded(upgraded_database) as opened:
         yield opened
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat.services.rooms.writer import Writer
 
 from chat.config.load import parse
 from chat.config.model import Config
@@ -15,6 +14,7 @@ from chat.services.accounts.last_seen import LastSeen
 from chat.services.media.files import MediaStore
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits, configured
+from chat.services.rooms.writer import Writer
 from chat.services.server import Server
 from chat.services.sessions import SessionCache
 from chat.storage.engine import Store
