@@ -5,7 +5,9 @@
     python tests/protocol_proofs/mutate.py --list       only print the mutants
 
 Mutants are made from the syntax trees of `auth_rules/` and `state_resolution/`: every condition is
-forced true and forced false, every `raise` is removed. A mutant is killed when a check fails,
+forced true and forced false, every `raise` is removed; conditions are the tests of if, while and
+comprehensions, the parts of and/or, and comparisons that are returned (an assert only states what
+holds anyway). A mutant is killed when a check fails,
 raises, or takes too long. Survivors must stand in `surviving_mutants.json`, each with a reason,
 and be at most 2 % of all.
 """

@@ -319,6 +319,12 @@ def field_cases() -> None:
         refused("member.fields"),
     )
     case("unknown membership", member(CAROL, "sulk"), refused("member.unknown"))
+    for label, value in {"a number": 7, "null": None, "a list": ["join"], "empty": ""}.items():
+        case(
+            f"membership is {label}",
+            event("join", "m.room.member", DAVE, {"membership": value}, DAVE),
+            refused("member.unknown"),
+        )
     case("unknown membership of another", member(CAROL, "sulk", BOB), refused("member.unknown"))
     case(
         "knock where knocking is unknown",
@@ -349,6 +355,12 @@ def join_cases() -> None:
         member(ALICE, "join") | {"prev": ["create", "latest"]},
         refused("join.otherwise"),
         only=start,
+    )
+    case(
+        "an additional creator's join right after create",
+        member(BOB, "join") | {"prev": ["create"]},
+        refused("join.otherwise"),
+        only=[create(additional_creators=[BOB])],
     )
     other_creator = {**create(creator=BOB), "verbatim": True}
     case(
