@@ -30,6 +30,7 @@
     ├── NotFound                       M_NOT_FOUND          404
     ├── Unrecognized                   M_UNRECOGNIZED       404
     ├── MethodNotAllowed               M_UNRECOGNIZED       405
+    ├── AliasInUse                     M_UNKNOWN            409
     ├── TooLarge                       M_TOO_LARGE          413
     │   └── EventTooLarge              M_TOO_LARGE          413
     ├── LimitExceeded                  M_LIMIT_EXCEEDED     429   .retry_after_ms
@@ -283,6 +284,12 @@ class MethodNotAllowed(Unrecognized):
     """The endpoint exists, but not with this method."""
 
     status = 405
+
+
+class AliasInUse(ChatError):
+    """An alias leads to a room already."""
+
+    status = 409
 
 
 class TooLarge(ChatError):
