@@ -42,6 +42,15 @@ def _one_word(value: object) -> str:
     return text if plain and text else json.dumps(text)
 
 
+class RequestFormatter(logging.Formatter):
+    """For formats that say %(request)s, in records that belong to no request too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record in the operator's own format."""
+        vars(record).setdefault("request", "-")
+        return super().format(record)
+
+
 class MasterLogger(GunicornLogger):  # type: ignore[misc]
     """gunicorn's own messages, sent where everything else goes; requests are logged by us."""
 
@@ -98,23 +107,38 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _without_synapse(settings: dict[str, Any]) -> dict[str, Any]:
-    """A generated Synapse file buffers through a class of its own: use the buffered handler."""
-    buffers = {
-        name: handler["target"]
-        for name, handler in (settings.get("handlers") or {}).items()
-        if str(handler.get("class", "")).startswith("synapse.") and "target" in handler
+    """Make a file of Synapse's work: it buffers through a class of its own, and names requests.
+
+    What it sends to a buffer then goes to the handler behind it.
+    """
+    handlers, buffers = {}, {}
+    for name, handler in _section(settings, "handlers").items():
+        if str(handler.get("class", "")).startswith("synapse.") and "target" in handler:
+            buffers[name] = handler["target"]
+        else:
+            handlers[name] = handler
+    formatters = _section(settings, "formatters")
+    loggers = _section(settings, "loggers")
+    root = _section(settings, "root")
+    return settings | {
+        "formatters": {name: _with_request(one) for name, one in formatters.items()},
+        "handlers": handlers,
+        "loggers": {name: _redirected(one, buffers) for name, one in loggers.items()},
+        "root": _redirected(root, buffers),
     }
-    handlers = {
-        name: handler
-        for name, handler in (settings.get("handlers") or {}).items()
-        if name not in buffers
-    }
-    loggers = {
-        name: _redirected(logger, buffers)
-        for name, logger in (settings.get("loggers") or {}).items()
-    }
-    root = _redirected(settings.get("root") or {}, buffers)
-    return settings | {"handlers": handlers, "loggers": loggers, "root": root}
+
+
+def _section(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    section = settings.get(name) or {}
+    entries = section.values() if isinstance(section, dict) and name != "root" else ()
+    if not isinstance(section, dict) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError([f"log_config: {name} is not a section"])
+    return section
+
+
+def _with_request(formatter: dict[str, Any]) -> dict[str, Any]:
+    own = "()" in formatter or "class" in formatter
+    return formatter if own else formatter | {"class": "chat.app.logs.RequestFormatter"}
 
 
 def _redirected(logger: dict[str, Any], buffers: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""Run a command against a server of its own, which ends with it.
+
+    python -m chat_testing.against [--database postgres] [--workers 2] -- COMMAND …
+
+In the command, URL and SECRET stand for the server's address and registration_shared_secret.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from chat_testing.databases import running_postgres
+from chat_testing.running import SHARED_SECRET, running_server
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; the command's exit status."""
+    parser = argparse.ArgumentParser(prog="python -m chat_testing.against", description=__doc__)
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--workers", type=int, default=1, help="of a server on PostgreSQL")
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args(arguments)
+    with _database(options.database) as database:
+        if database is None:
+            print("PostgreSQL is not installed", file=sys.stderr)
+            return 1
+        with running_server(database, options.workers) as server:
+            words = {"URL": server.url, "SECRET": SHARED_SECRET}
+            command = [words.get(word, word) for word in options.command]
+            status = subprocess.run(command, check=False).returncode
+            if status:
+                print(f"the server's log:\n{server.log[-20_000:]}", file=sys.stderr)
+            server.stop()
+    return status
+
+
+@contextmanager
+def _database(name: str) -> Iterator[str | dict[str, Any] | None]:
+    """What `running_server` takes; None where PostgreSQL is not installed."""
+    if name == "sqlite":
+        yield name
+        return
+    with running_postgres() as cluster:
+        created = cluster.new_database() if cluster else None
+        yield {"name": created.name, "args": created.args} if created else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
