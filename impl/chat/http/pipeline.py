@@ -150,6 +150,8 @@ class Application:
         elif operation.security is not None:
             raise Unrecognized("This server does not offer this")
         address = environ.get("REMOTE_ADDR", "")
+        if caller is not None and operation.security == "accessToken":
+            self._server.last_seen.note(caller, address, self._server.clock.now_ms())
         agent = environ.get("HTTP_USER_AGENT", "")
         return Context(self._server, request.path, address, agent, token, caller, origin)
 
