@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from bench.processes import Groups, cpu_by_group_s, wait_until_quiet
+from bench.processes import Groups, cpu_by_group_s, machine_cpu_s, wait_until_quiet
 from bench.wire import BROKEN, Address, Answer, Connection, Poller
 
 PATIENCE_S = 60.0  # for one answer
@@ -62,7 +62,8 @@ class Result:
     p50_ms: float | None = None
     p99_ms: float | None = None
     cpu_ms: dict[str, float] = field(default_factory=dict)
-    generator_busy: float = 0.0  # share of its core; near 1, ops_per_s is a lower bound
+    generator_cores: float = 0.0  # used by us; near 1, ops_per_s is a lower bound
+    other_cores: float = 0.0  # used by unrelated processes: the more, the less to trust
     errors: dict[str, int] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -81,12 +82,17 @@ class Stretch:
         wait_until_quiet(self._groups)
         self._cpu_before_s = cpu_by_group_s(self._groups)
         self._own_before_s = time.process_time()
+        self._machine_before_s = machine_cpu_s()
         self._start_s = time.perf_counter()
         return self
 
     def __exit__(self, *failure: object) -> None:
         self.seconds = time.perf_counter() - self._start_s
-        self.generator_busy = (time.process_time() - self._own_before_s) / self.seconds
+        own_s = time.process_time() - self._own_before_s
+        server_s = sum(cpu_by_group_s(self._groups).values()) - sum(self._cpu_before_s.values())
+        others_s = machine_cpu_s() - self._machine_before_s - own_s - server_s
+        self.generator_cores = own_s / self.seconds
+        self.other_cores = max(others_s, 0.0) / self.seconds
         wait_until_quiet(self._groups)
         after_s = cpu_by_group_s(self._groups)
         self.cpu_s = {name: after_s[name] - before for name, before in self._cpu_before_s.items()}
@@ -96,7 +102,8 @@ class Stretch:
         latencies_s = sorted(tally.latencies_s)
         count = len(latencies_s)
         result = Result("", connections, count, errors=dict(tally.errors))
-        result.generator_busy = self.generator_busy
+        result.generator_cores = self.generator_cores
+        result.other_cores = self.other_cores
         if count:
             result.ops_per_s = count / self.seconds
             result.p50_ms = percentile(latencies_s, 50) * 1000

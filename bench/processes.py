@@ -63,6 +63,17 @@ def cpu_by_group_s(groups: Groups) -> dict[str, float]:
     return {name: cpu_s(pid) for name, pid in groups.items()}
 
 
+def machine_cpu_s() -> float:
+    """CPU seconds that all cores have spent so far; what a host of virtual machines took counts."""
+    return parse_machine((PROC / "stat").read_text()) / TICKS_PER_S
+
+
+def parse_machine(text: str) -> int:
+    """Busy ticks of all cores in /proc/stat: all columns but idle and iowait, guests not twice."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(int, text.split()[1:11])
+    return user + nice + system + irq + softirq + steal
+
+
 def memory(pid: int) -> Memory:
     """Memory of a tree. Needs the right to read other users' /proc where it crosses users."""
     each = [parse_rollup((PROC / str(one) / "smaps_rollup").read_text()) for one in tree(pid)]

@@ -28,6 +28,8 @@ AIMS_MS = {
     "media_upload": (0.6, 0.6),
     "media_download": (0.3, 0.3),
 }
+GENERATOR_LIMIT = 0.9  # cores
+NOISE = 0.2  # cores
 HEADINGS = ("scenario", "conns", "ops/s", "p50 ms", "p99 ms", "CPU-ms/op", "of it db", "aim", "")
 
 
@@ -55,8 +57,10 @@ def _cells(row: Row, with_db: bool) -> Sequence[str]:
 
 def _remarks(row: Row) -> str:
     remarks = [f"{name} {value}" for name, value in row["extra"].items()]
-    if row["generator_busy"] > 0.9:
+    if row["generator_cores"] > GENERATOR_LIMIT:
         remarks.append("generator at its limit")
+    if row["other_cores"] > NOISE:
+        remarks.append(f"others used {row['other_cores']:.1f} cores")
     remarks += [f"{count} × {reason}" for reason, count in row["errors"].items()]
     return "; ".join(remarks)
 

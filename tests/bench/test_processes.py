@@ -6,7 +6,15 @@ import sys
 import time
 
 import pytest
-from bench.processes import TICKS_PER_S, cpu_s, memory, parse_rollup, parse_stat, tree
+from bench.processes import (
+    TICKS_PER_S,
+    cpu_s,
+    memory,
+    parse_machine,
+    parse_rollup,
+    parse_stat,
+    tree,
+)
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
 PARENT = f"""
@@ -60,3 +68,7 @@ def test_a_rollup_is_read_in_bytes():
         "55d0-7ffd ---p 00000000 00:00 0   [rollup]\nRss:   20 kB\nPss:   10 kB\nPss_Dirty: 1 kB\n"
     )
     assert parse_rollup(text) == (20480, 10240)
+
+
+def test_the_machine_is_busy_with_everything_but_waiting():
+    assert parse_machine("cpu  1 2 4 1000 2000 8 16 32 64 128\ncpu0 1 1 1 1 1 1 1 1 1 1\n") == 63

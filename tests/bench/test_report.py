@@ -29,10 +29,11 @@ def test_a_table_shows_the_aim_of_its_database():
     assert (aim("chat-sqlite"), aim("chat-postgres")) == ("1", "2")
 
 
-def test_errors_and_a_busy_generator_are_named():
+def test_errors_and_doubts_are_named():
     report = a_report("x", send=1)
-    report["results"][0] |= {"errors": {"500 oops": 3}, "generator_busy": 0.95}
-    assert "generator at its limit; 3 × 500 oops" in table(report)
+    doubts = {"generator_cores": 0.95, "other_cores": 0.5}
+    report["results"][0] |= {"errors": {"500 oops": 3}} | doubts
+    assert "generator at its limit; others used 0.5 cores; 3 × 500 oops" in table(report)
 
 
 def test_the_database_is_shown_apart():
