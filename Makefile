@@ -4,7 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= homeserver.yaml
 T ?= tests
-SPEC_DIFF ?=
+ONLY ?=
+EXAMPLES ?= 20
+DATABASE ?= sqlite
+WORKERS ?= 1
+AGAINST = PYTHONPATH=tests/support $(BIN)/python -m chat_testing.against --database $(DATABASE) --workers $(WORKERS) --
 
 .PHONY: help setup serve test generate check check-generated check-spec coverage conformance fuzz \
 	bench prove demo demo-talk mock clean
@@ -52,6 +56,27 @@ check-spec: setup ## fail when spec/ breaks its own conventions
 
 coverage: setup ## list filled and unfilled operations, by API
 	$(BIN)/python -m chat.app.coverage
+
+conformance: setup ## check a fresh server by HTTP only; DATABASE=postgres WORKERS=2, ONLY=sync
+	$(AGAINST) $(BIN)/python -m conformance --url URL --secret SECRET --only '$(ONLY)'
+
+fuzz: setup ## send a fresh server requests of Schemathesis; EXAMPLES=20 per operation
+	$(AGAINST) $(BIN)/python -m conformance.fuzz --url URL --secret SECRET --examples $(EXAMPLES) --only '$(ONLY)'
+
+bench: setup ## measure CPU time, latency and memory; DATABASE=postgres
+	$(BIN)/python -m bench --database $(DATABASE)
+
+prove: setup ## run the long forms of the tests and keep their output in docs/proof/
+	.ci/prove
+
+demo: setup ## serve a throw-away server with two users and a room to try a client on
+	$(AGAINST) $(BIN)/python demo/world.py URL
+
+demo-talk: setup ## let two matrix-nio clients register, meet and talk, and print what they say
+	$(AGAINST) $(BIN)/python demo/talk.py URL
+
+mock: setup ## serve a mock of the published API on port 8009, for client authors
+	$(BIN)/connexion run generated/openapi-3.0.3.yaml --mock all --port 8009 --host 127.0.0.1
 
 clean: ## remove caches and build leftovers; never data
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
