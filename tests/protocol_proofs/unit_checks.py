@@ -126,6 +126,13 @@ def levels_of_users(subject: Subject, version: str) -> None:
         assert subject.auth.power_level_of(BOB, power, create, rules_for(version)) == expected
 
 
+def levels_without_power_levels(subject: Subject, version: str) -> None:
+    create, rules = _state(version)[oracle.CREATE], rules_for(version)
+    assert subject.auth.power_level_of(BOB, None, create, rules) == 0
+    founder = subject.auth.power_level_of(ALICE, None, create, rules)
+    assert founder == (100 if int(version) <= 11 else math.inf)
+
+
 def levels_to_send(subject: Subject, version: str) -> None:
     for content, message, topic in (
         ({"events": {"t": 7}}, 7, 7),
@@ -298,6 +305,7 @@ CHECKS: list[tuple[Callable[[Subject, str], None], list[str]]] = [
     (odd_memberships_are_none, list(VERSIONS)),
     (creators, list(VERSIONS)),
     (levels_of_users, list(VERSIONS)),
+    (levels_without_power_levels, list(VERSIONS)),
     (levels_to_send, list(VERSIONS)),
     (levels_to_notify, list(VERSIONS)),
     (signatures_are_looked_for, list(VERSIONS)),

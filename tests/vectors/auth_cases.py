@@ -1461,6 +1461,12 @@ def power_property_cases() -> None:
             changed=low,
         )
         case(
+            f"power levels: {name} at the sender's level lowered",
+            levels(**entry(name, 40), **editable),
+            allowed("power.otherwise"),
+            changed=[power(USERS, **entry(name, 50), **editable)],
+        )
+        case(
             f"power levels: {name} added above the sender",
             levels(**entry(name, 51), **editable),
             refused("power.property_new"),

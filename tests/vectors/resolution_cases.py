@@ -1020,6 +1020,25 @@ def further_ordering_cases() -> None:
         v21="power3",
     )
 
+    main = Room().branch()
+    main.create(ALICE)
+    main.join(ALICE)
+    early = main.fork()
+    early.rules("rulesE", ALICE, "public", ts=9000)
+    main.power("power1", ALICE, LEVELS)
+    main.rules("rules1", ALICE, "public")
+    main.join(HEIDI)
+    main.rules("rulesH", HEIDI, "knock", ts=8000)
+    case(
+        "a creator before there were power levels against an admin",
+        "Without power levels the creator has level 100, like the admin: the later time stamp is "
+        "applied last. In version 12 the creator goes first.",
+        [early, main],
+        v1="power1 joinHeidi rulesH",
+        v2="power1 joinHeidi rulesE",
+        v21="power1 joinHeidi rulesH",
+    )
+
     one, two = pair()
     one.power("power2", BOB, LEVELS, content={"ban": 45})
     two.join(BOB, "bobAgain", content={"displayname": "B"})
