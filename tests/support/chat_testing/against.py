@@ -49,4 +49,7 @@ def _database(name: str) -> Iterator[str | dict[str, Any] | None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
