@@ -17,7 +17,9 @@
     ├── WeakPassword                   M_WEAK_PASSWORD      400
     ├── UnsupportedRoomVersion         M_UNSUPPORTED_ROOM_VERSION  400
     ├── IncompatibleRoomVersion        M_INCOMPATIBLE_ROOM_VERSION 400
+    ├── BadAlias                       M_BAD_ALIAS          400
     ├── Unknown                        M_UNKNOWN            400
+    │   └── Unreachable                M_UNKNOWN            502
     ├── MissingToken                   M_MISSING_TOKEN      401
     ├── UnknownToken                   M_UNKNOWN_TOKEN      401
     ├── Unauthorized                   M_UNAUTHORIZED       401
@@ -25,6 +27,7 @@
     ├── Forbidden                      M_FORBIDDEN          403
     │   ├── AuthRefused                M_FORBIDDEN          403   .rule
     │   └── SignatureInvalid           M_FORBIDDEN          403
+    ├── BadState                       M_BAD_STATE          403
     ├── UserDeactivated                M_USER_DEACTIVATED   403
     ├── GuestAccessForbidden           M_GUEST_ACCESS_FORBIDDEN 403
     ├── NotFound                       M_NOT_FOUND          404
@@ -166,6 +169,25 @@ class Unknown(ChatError):
     """A refusal for which the spec has no better code."""
 
 
+class Unreachable(Unknown):
+    """Another server that is needed for this cannot be reached."""
+
+    status = 502
+
+
+class BadAlias(ChatError):
+    """An alias does not name the room that it should."""
+
+    errcode = "M_BAD_ALIAS"
+
+
+class BadState(ChatError):
+    """A user's membership is none that this could change."""
+
+    errcode = "M_BAD_STATE"
+    status = 403
+
+
 class MissingToken(ChatError):
     """The request carries no access token."""
 
@@ -284,12 +306,6 @@ class MethodNotAllowed(Unrecognized):
     """The endpoint exists, but not with this method."""
 
     status = 405
-
-
-class AliasInUse(ChatError):
-    """An alias leads to a room already."""
-
-    status = 409
 
 
 class TooLarge(ChatError):
