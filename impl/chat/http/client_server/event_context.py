@@ -15,7 +15,7 @@ def get_event_context(ctx: Context, request: GetEventContextRequest, /) -> GetEv
         request.room_id,
         request.event_id,
         limit=request.limit,
-        filter_json=request.filter,
+        event_filter=history.parse_filter(request.filter),
     )
     return GetEventContextResponse(
         start=found.start,

@@ -3,7 +3,7 @@
 from chat_api.client_server.joining import JoinResponse, JoinRoomByIdRequest, JoinRoomRequest
 
 from chat.http.context import Context
-from chat.services.rooms import directory, membership
+from chat.services.rooms import membership
 
 
 def join_room_by_id(ctx: Context, request: JoinRoomByIdRequest, /) -> JoinResponse:
@@ -14,8 +14,6 @@ def join_room_by_id(ctx: Context, request: JoinRoomByIdRequest, /) -> JoinRespon
 
 def join_room(ctx: Context, request: JoinRoomRequest, /) -> JoinResponse:
     """POST /join/{roomIdOrAlias}"""
-    room_id = request.room_id_or_alias
-    if room_id.startswith("#"):
-        room_id = directory.resolve(ctx.server, room_id)
+    room_id = membership.room_named(ctx.server, request.room_id_or_alias)
     membership.join(ctx.server, ctx.user, room_id, request.body.reason)
     return JoinResponse(room_id=room_id)

@@ -1,6 +1,5 @@
 """The directory of published rooms."""
 
-from chat.services.rooms.directory import PublicRoom, PublicRoomsQuery
 from chat_api.client_server.list_public_rooms import (
     GetPublicRoomsRequest,
     GetRoomVisibilityOnDirectoryRequest,
@@ -15,6 +14,7 @@ from chat.http.context import Context
 from chat.protocol.errors import MissingToken
 from chat.services.accounts import tokens
 from chat.services.rooms import directory
+from chat.services.rooms.directory import PublicRoom, PublicRoomsQuery
 
 
 def get_room_visibility_on_directory(

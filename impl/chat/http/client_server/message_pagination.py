@@ -17,10 +17,10 @@ def get_room_events(ctx: Context, request: GetRoomEventsRequest, /) -> GetRoomEv
         stop=request.to,
         backwards=request.dir == "b",
         limit=request.limit,
-        filter_json=request.filter,
+        event_filter=history.parse_filter(request.filter),
     )
     return GetRoomEventsResponse(
-        chunk=[Raw(event) for event in page.chunk],
+        chunk=[Raw(event) for event in page.events],
         start=page.start,
         end=page.end,
         state=[Raw(event) for event in page.state] or None,

@@ -8,7 +8,8 @@ from chat.services.rooms import send
 
 def redact_event(ctx: Context, request: RedactEventRequest, /) -> RedactEventResponse:
     """PUT /rooms/{roomId}/redact/{eventId}/{txnId}"""
-    event_id = send.redact(
-        ctx.server, ctx.user, request.room_id, request.event_id, request.body.reason, ctx.path
+    txn = send.txn(ctx.user, ctx.path, request.txn_id)
+    redaction = send.redact(
+        ctx.server, ctx.user, request.room_id, request.event_id, request.body.reason, txn
     )
-    return RedactEventResponse(event_id=event_id)
+    return RedactEventResponse(event_id=redaction.event_id)

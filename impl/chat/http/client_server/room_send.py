@@ -8,7 +8,8 @@ from chat.services.rooms import send
 
 def send_message(ctx: Context, request: SendMessageRequest, /) -> SendMessageResponse:
     """PUT /rooms/{roomId}/send/{eventType}/{txnId}"""
-    event_id = send.send_event(
-        ctx.server, ctx.user, request.room_id, request.event_type, request.body, ctx.path
+    txn = send.txn(ctx.user, ctx.path, request.txn_id)
+    event = send.send_event(
+        ctx.server, ctx.user, request.room_id, request.event_type, request.body, txn
     )
-    return SendMessageResponse(event_id=event_id)
+    return SendMessageResponse(event_id=event.event_id)

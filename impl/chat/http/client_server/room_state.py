@@ -7,14 +7,14 @@ from chat_api.client_server.room_state import (
 )
 
 from chat.http.context import Context
-from chat.services.rooms import send
+from chat.services.rooms import state
 
 
 def set_room_state_with_key(
     ctx: Context, request: SetRoomStateWithKeyRequest, /
 ) -> SetRoomStateWithKeyResponse:
     """PUT /rooms/{roomId}/state/{eventType}/{stateKey}"""
-    event_id = send.set_state(
+    event = state.put(
         ctx.server,
         ctx.user,
         request.room_id,
@@ -22,12 +22,10 @@ def set_room_state_with_key(
         request.state_key,
         request.body,
     )
-    return SetRoomStateWithKeyResponse(event_id=event_id)
+    return SetRoomStateWithKeyResponse(event_id=event.event_id)
 
 
 def set_room_state(ctx: Context, request: SetRoomStateRequest, /) -> SetRoomStateWithKeyResponse:
     """PUT /rooms/{roomId}/state/{eventType}"""
-    event_id = send.set_state(
-        ctx.server, ctx.user, request.room_id, request.event_type, "", request.body
-    )
-    return SetRoomStateWithKeyResponse(event_id=event_id)
+    event = state.put(ctx.server, ctx.user, request.room_id, request.event_type, "", request.body)
+    return SetRoomStateWithKeyResponse(event_id=event.event_id)

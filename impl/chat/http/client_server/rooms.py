@@ -26,16 +26,22 @@ def get_one_room_event(ctx: Context, request: GetOneRoomEventRequest, /) -> Any:
 
 def get_room_state_with_key(ctx: Context, request: GetRoomStateWithKeyRequest, /) -> Any:
     """GET /rooms/{roomId}/state/{eventType}/{stateKey}"""
-    found = state.entry(
-        ctx.server, ctx.user, request.room_id, request.event_type, request.state_key
-    )
-    return Raw(found.client_json) if request.format == "event" else found.content
+    return _entry(ctx, request, request.state_key)
 
 
 def get_room_state_by_type(ctx: Context, request: GetRoomStateByTypeRequest, /) -> Any:
     """GET /rooms/{roomId}/state/{eventType}"""
-    found = state.entry(ctx.server, ctx.user, request.room_id, request.event_type, "")
-    return Raw(found.client_json) if request.format == "event" else found.content
+    return _entry(ctx, request, "")
+
+
+def _entry(
+    ctx: Context, request: GetRoomStateWithKeyRequest | GetRoomStateByTypeRequest, state_key: str
+) -> Raw:
+    whole = request.format == "event"
+    found = state.entry(
+        ctx.server, ctx.user, request.room_id, request.event_type, state_key, whole=whole
+    )
+    return Raw(found)
 
 
 def get_room_state(ctx: Context, request: GetRoomStateRequest, /) -> list[Raw]:
@@ -65,7 +71,7 @@ def get_joined_members_by_room(
     found = state.joined_members(ctx.server, ctx.user, request.room_id)
     return GetJoinedMembersByRoomResponse(
         joined={
-            user_id: RoomMemberProfile(display_name=name, avatar_url=avatar_url)
-            for user_id, (name, avatar_url) in found.items()
+            user_id: RoomMemberProfile(display_name=one.displayname, avatar_url=one.avatar_url)
+            for user_id, one in found.items()
         }
     )

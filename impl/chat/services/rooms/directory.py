@@ -8,18 +8,26 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chat.config.model import DirectoryRule
-from chat.protocol import canonical_json
 from chat.protocol.auth_rules.levels import power_level_of, required_level
-from chat.protocol.errors import AliasInUse, Forbidden, InvalidParam, NotFound, Unknown
-from chat.protocol.event import Event
+from chat.protocol.errors import (
+    AliasInUse,
+    BadAlias,
+    Forbidden,
+    InvalidParam,
+    NotFound,
+    Unreachable,
+)
+from chat.protocol.event import StateKey
 from chat.protocol.globs import Glob
 from chat.protocol.identifiers import parse_room_alias, parse_room_id, server_of
 from chat.protocol.room_versions import rules_for
 from chat.services.caller import Caller
+from chat.services.rooms import current_state
 from chat.services.server import Server
-from chat.storage import events, rooms
+from chat.storage import rooms
 from chat.storage.engine import Transaction
 from chat.storage.rooms import Room, Summary
 
@@ -27,8 +35,8 @@ MAX_PAGE = 500
 DEFAULT_PAGE = 100
 
 CANONICAL_ALIAS = "m.room.canonical_alias"
-CREATE = "m.room.create"
-POWER_LEVELS = "m.room.power_levels"
+CREATE: StateKey = ("m.room.create", "")
+POWER_LEVELS: StateKey = ("m.room.power_levels", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +90,7 @@ def set_alias(server: Server, caller: Caller, alias: str, room_id: str) -> None:
 
     Spec: client-server-api/#put_matrixclientv3directoryroomroomalias
     """
-    _check_own_alias(server, alias)
-    parse_room_id(room_id)
-    _check_rules(server.config.alias_creation_rules, caller.user_id, alias, room_id)
+    check_new_alias(server, caller, alias, room_id)
 
     def work(tx: Transaction) -> None:
         room = _known(tx, room_id)
@@ -98,10 +104,39 @@ def set_alias(server: Server, caller: Caller, alias: str, room_id: str) -> None:
     server.store.write(work)
 
 
-def _check_own_alias(server: Server, alias: str) -> None:
+def check_new_alias(server: Server, caller: Caller, alias: str, room_id: str) -> None:
+    """Raises InvalidIdentifier, InvalidParam, Forbidden unless the caller may make this alias.
+
+    `room_id` is empty for a room that is about to be made.
+    """
     parse_room_alias(alias)
     if server_of(alias) != server.name:
         raise InvalidParam("An alias here must end in the name of this server")
+    if any(character.isspace() for character in alias):
+        raise InvalidParam("An alias has no spaces")
+    _check_rules(server.config.alias_creation_rules, caller.user_id, alias, room_id)
+
+
+def check_canonical_alias(server: Server, room_id: str, content: dict[str, Any]) -> None:
+    """Raises BadAlias, InvalidParam unless each alias that is named leads to the room.
+
+    Spec: client-server-api/#mroomcanonical_alias
+    """
+    alternatives = content.get("alt_aliases")
+    named = [content.get("alias"), *(alternatives if isinstance(alternatives, list) else [])]
+
+    def work(tx: Transaction) -> None:
+        for alias in named:
+            if alias is None or alias == "":
+                continue
+            if not isinstance(alias, str):
+                raise InvalidParam("An alias is a string")
+            parse_room_alias(alias)
+            found = rooms.resolve_alias(tx, alias)
+            if found is None or found[1] != room_id:
+                raise BadAlias(f"{alias} does not name this room")
+
+    server.store.read(work)
 
 
 def _check_rules(rules: Sequence[DirectoryRule], user_id: str, alias: str, room_id: str) -> None:
@@ -157,6 +192,11 @@ def _world_readable(tx: Transaction, room: Room) -> bool:
     return summary.history_visibility == "world_readable"
 
 
+def check_publication(server: Server, caller: Caller, room_id: str) -> None:
+    """Raises Forbidden where the rules of this server keep the caller's room out of the list."""
+    _check_rules(server.config.room_list_publication_rules, caller.user_id, "", room_id)
+
+
 def is_published(server: Server, room_id: str) -> bool:
     """Whether the directory lists the room. Raises NotFound."""
     return server.store.read(lambda tx: rooms.is_published(tx, _known(tx, room_id).room))
@@ -175,8 +215,7 @@ def publish(server: Server, caller: Caller, room_id: str, *, published: bool) ->
         rooms.publish(tx, room.room, published=published)
 
     if published:
-        rules = server.config.room_list_publication_rules
-        _check_rules(rules, caller.user_id, "", room_id)
+        check_publication(server, caller, room_id)
     server.store.write(work)
 
 
@@ -193,11 +232,7 @@ def _check_may_manage(tx: Transaction, user_id: str, room: Room) -> None:
     if member is None or member.membership != "join":
         raise Forbidden("You are not in this room")
     rules = rules_for(room.version)
-    wanted = [(room.room, kind, "") for kind in (CREATE, POWER_LEVELS)]
-    state = {
-        row.type: Event.trusted(row.event_id, canonical_json.decode(body), rules)
-        for row, body in events.in_state(tx, wanted)
-    }
+    state = current_state.events_of(tx, room, [CREATE, POWER_LEVELS])
     power_levels = state.get(POWER_LEVELS)
     level = power_level_of(user_id, power_levels, state[CREATE], rules)
     if level < required_level(CANONICAL_ALIAS, power_levels, rules, is_state=True):
@@ -207,10 +242,10 @@ def _check_may_manage(tx: Transaction, user_id: str, room: Room) -> None:
 def public_rooms(server: Server, query: PublicRoomsQuery) -> PublicRoomsPage:
     """A page of published rooms: most members first.
 
-    Raises InvalidParam for a token that is none of ours, Unknown for another server's directory.
+    Raises InvalidParam for a token that is none of ours, Unreachable for the directory of others.
     """
     if query.server not in (None, server.name):
-        raise Unknown("The directories of other servers cannot be asked yet")
+        raise Unreachable("The directories of other servers cannot be asked yet")
     limit = min(query.limit or DEFAULT_PAGE, MAX_PAGE)
     backwards, mark = _read_token(query.since)
 

@@ -72,6 +72,13 @@ class Writer:
             raise pending.outcome
         return pending.outcome
 
+    def append_each(self, drafts: Sequence[Draft]) -> list[Event | Exception]:
+        """Append events of many rooms, each for itself; the outcome of each."""
+        pending = [_Pending(draft, None, None) for draft in drafts]
+        for start in range(0, len(pending), BATCH):
+            self._write_pending(pending[start : start + BATCH])
+        return [one.outcome for one in pending]
+
     def append_all(
         self,
         drafts: Sequence[Draft],

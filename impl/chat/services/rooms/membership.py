@@ -1,0 +1,305 @@
+"""Joining, inviting, leaving, removing, banning, knocking, forgetting.
+
+Each is a membership event, authorised under the room's lock. What the rules of a room version allow
+but a client must not do by that name (unbanning by a kick, say) is checked there too.
+"""
+
+from typing import Any
+
+from chat.protocol.auth_rules.levels import named_level, power_level_of
+from chat.protocol.errors import (
+    BadState,
+    Forbidden,
+    GuestAccessForbidden,
+    InvalidParam,
+    NotFound,
+    Unknown,
+)
+from chat.protocol.event import Event, StateKey
+from chat.protocol.event_builder import Draft
+from chat.protocol.identifiers import RoomId, UserId, parse_room_id, parse_user_id, server_of
+from chat.protocol.room_versions import rules_for
+from chat.services.caller import Caller
+from chat.services.rooms import current_state, directory
+from chat.services.rooms.batch import Check, Lookup
+from chat.services.rooms.derived import member_key, membership_of
+from chat.services.server import Server
+from chat.storage import rooms, users
+from chat.storage.engine import Transaction
+from chat.storage.rooms import LocalMember, Room
+
+MEMBER = "m.room.member"
+CREATE: StateKey = ("m.room.create", "")
+POWER_LEVELS: StateKey = ("m.room.power_levels", "")
+JOIN_RULES: StateKey = ("m.room.join_rules", "")
+GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
+PRESENT = ("join", "invite", "knock")
+
+
+# --- by users about themselves ---
+
+
+def room_named(server: Server, room_id_or_alias: str) -> str:
+    """The room ID that an ID or alias means. Raises InvalidParam, NotFound."""
+    if room_id_or_alias.startswith("#"):
+        return directory.resolve(server, room_id_or_alias)
+    return parse_room_id(room_id_or_alias)
+
+
+def join(server: Server, caller: Caller, room_id: str, reason: str | None = None) -> None:
+    """Join a room; whoever is in it stays in it.
+
+    Raises Forbidden, GuestAccessForbidden, NotFound for a room that is not known here.
+    Spec: client-server-api/#post_matrixclientv3roomsroomidjoin
+    """
+
+    def prepare(tx: Transaction) -> dict[str, Any] | None:
+        member = _required_room(tx, caller.user_id, room_id)
+        if member is not None and member.membership == "join":
+            return None
+        content = _content("join", reason, _shown_profile(tx, caller.user_id))
+        return content | _authorisation_by(tx, server, caller, room_id)
+
+    content = server.store.read(prepare)
+    if content is None:
+        return
+    server.limits.check("rc_joins_per_room", room_id)
+    check = _guests_may_join if caller.is_guest else None
+    _append(server, caller.user_id, room_id, caller.user_id, content, check)
+
+
+def knock(server: Server, caller: Caller, room_id: str, reason: str | None = None) -> None:
+    """Ask to be let in. Raises Forbidden, NotFound for a room that is not known here.
+
+    Spec: client-server-api/#post_matrixclientv3knockroomidoralias
+    """
+
+    def prepare(tx: Transaction) -> dict[str, Any]:
+        _required_room(tx, caller.user_id, room_id)
+        return _content("knock", reason, _shown_profile(tx, caller.user_id))
+
+    content = server.store.read(prepare)
+    _append(server, caller.user_id, room_id, caller.user_id, content)
+
+
+def leave(server: Server, caller: Caller, room_id: str, reason: str | None = None) -> None:
+    """Leave a room, decline an invite or take back a knock; once is enough.
+
+    Raises NotFound where the caller never was, Forbidden where they are banned.
+    Spec: client-server-api/#post_matrixclientv3roomsroomidleave
+    """
+    member = server.store.read(lambda tx: rooms.local_member(tx, caller.user_id, room_id))
+    if member is None:
+        raise NotFound("You are not in this room")
+    if member.membership != "leave":
+        _append(server, caller.user_id, room_id, caller.user_id, _content("leave", reason))
+
+
+def forget(server: Server, caller: Caller, room_id: str) -> None:
+    """Never show the room, which the caller has left, again. Raises NotFound, Unknown.
+
+    Spec: client-server-api/#post_matrixclientv3roomsroomidforget
+    """
+
+    def work(tx: Transaction) -> None:
+        member = rooms.local_member(tx, caller.user_id, room_id)
+        if member is None:
+            raise NotFound("You were never in this room")
+        if member.membership in PRESENT:
+            raise Unknown("Leave the room before forgetting it")
+        rooms.forget(tx, caller.user_id, member.room)
+
+    server.store.write(work)
+
+
+def carry_profile(server: Server, user_id: str) -> None:
+    """Put a user's changed profile into their membership events in all their rooms."""
+
+    def prepare(tx: Transaction) -> list[Draft]:
+        content = _content("join", None, _shown_profile(tx, user_id))
+        return [
+            _draft(user_id, member.room_id, user_id, content)
+            for member in rooms.memberships(tx, user_id, ["join"])
+        ]
+
+    server.writer.append_each(server.store.read(prepare))
+
+
+# --- about others ---
+
+
+def invite(
+    server: Server,
+    caller: Caller,
+    room_id: str,
+    user_id: str,
+    reason: str | None = None,
+) -> None:
+    """Invite a user. Raises Forbidden, NotFound, InvalidParam.
+
+    Spec: client-server-api/#post_matrixclientv3roomsroomidinvite
+    """
+    check_reachable(server, user_id)
+
+    def prepare(tx: Transaction) -> dict[str, Any]:
+        _required_room(tx, caller.user_id, room_id)
+        if not users.exists(tx, user_id):
+            raise NotFound("There is no such user")
+        return _content("invite", reason, _shown_profile(tx, user_id))
+
+    content = server.store.read(prepare)
+    server.limits.check("rc_invites.per_room", room_id)
+    server.limits.check("rc_invites.per_user", user_id)
+    _append(server, caller.user_id, room_id, user_id, content)
+
+
+def kick(
+    server: Server, caller: Caller, room_id: str, user_id: str, reason: str | None = None
+) -> None:
+    """Remove a user. Raises Forbidden, also where they are not there; NotFound for the room.
+
+    Spec: client-server-api/#post_matrixclientv3roomsroomidkick
+    """
+
+    def check(state: Lookup) -> None:
+        if membership_of(state(member_key(user_id))) not in PRESENT:
+            raise Forbidden("The user is not in this room")
+
+    _remove(server, caller, room_id, user_id, _content("leave", reason), check)
+
+
+def ban(
+    server: Server, caller: Caller, room_id: str, user_id: str, reason: str | None = None
+) -> None:
+    """Ban a user, who need not be there. Raises Forbidden, NotFound for the room.
+
+    Spec: client-server-api/#post_matrixclientv3roomsroomidban
+    """
+    _remove(server, caller, room_id, user_id, _content("ban", reason), None)
+
+
+def unban(
+    server: Server, caller: Caller, room_id: str, user_id: str, reason: str | None = None
+) -> None:
+    """Lift a ban. Raises BadState where there is none, Forbidden, NotFound for the room.
+
+    Spec: client-server-api/#post_matrixclientv3roomsroomidunban
+    """
+
+    def check(state: Lookup) -> None:
+        if membership_of(state(member_key(user_id))) != "ban":
+            raise BadState("The user is not banned")
+
+    _remove(server, caller, room_id, user_id, _content("leave", reason), check)
+
+
+def _remove(
+    server: Server,
+    caller: Caller,
+    room_id: str,
+    user_id: str,
+    content: dict[str, Any],
+    check: Check | None,
+) -> None:
+    parse_user_id(user_id)
+    _append(server, caller.user_id, room_id, user_id, content, check)
+
+
+# --- what they share ---
+
+
+def check_reachable(server: Server, user_id: str) -> None:
+    """Raises InvalidParam for what is no user ID, and for users whom no event of ours reaches."""
+    if server_of(parse_user_id(user_id)) != server.name:
+        raise InvalidParam("Users of other servers cannot be reached")
+
+
+def profile_content(membership: str, profile: dict[str, Any]) -> dict[str, Any]:
+    """The content of a membership event with the user's profile."""
+    return _content(membership, None, profile)
+
+
+def _append(
+    server: Server,
+    sender: str,
+    room_id: str,
+    user_id: str,
+    content: dict[str, Any],
+    check: Check | None = None,
+) -> None:
+    server.writer.append(_draft(sender, room_id, user_id, content), check=check)
+
+
+def _draft(sender: str, room_id: str, user_id: str, content: dict[str, Any]) -> Draft:
+    return Draft(RoomId(room_id), UserId(sender), MEMBER, content, user_id)
+
+
+def _content(
+    membership: str, reason: str | None, profile: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"membership": membership, **(profile or {})}
+    return content if reason is None else content | {"reason": reason}
+
+
+def _shown_profile(tx: Transaction, user_id: str) -> dict[str, Any]:
+    profile = users.profile(tx, user_id)
+    return {name: profile[name] for name in ("displayname", "avatar_url") if name in profile}
+
+
+def _required_room(tx: Transaction, user_id: str, room_id: str) -> LocalMember | None:
+    """The user's membership, None where there never was one. Raises NotFound for the room."""
+    member = rooms.local_member(tx, user_id, room_id)
+    if member is None and rooms.find(tx, room_id) is None:
+        raise NotFound("This server does not know the room")
+    return member
+
+
+def _guests_may_join(state: Lookup) -> None:
+    rule = state(GUEST_ACCESS)
+    if rule is None or rule.content.get("guest_access") != "can_join":
+        raise GuestAccessForbidden("Guests may not join this room")
+
+
+# --- restricted rooms: members of another room may join ---
+
+
+def _authorisation_by(
+    tx: Transaction, server: Server, caller: Caller, room_id: str
+) -> dict[str, Any]:
+    """The field of a join that names who authorises it, where the room asks for that.
+
+    Spec: client-server-api/#restricted-rooms
+    """
+    room = rooms.get(tx, room_id)
+    assert room is not None
+    me = member_key(caller.user_id)
+    found = current_state.events_of(tx, room, [JOIN_RULES, CREATE, POWER_LEVELS, me])
+    rule = found[JOIN_RULES].content if JOIN_RULES in found else {}
+    if rule.get("join_rule") not in ("restricted", "knock_restricted"):
+        return {}
+    if membership_of(found.get(me)) == "invite" or not _is_let_in(tx, caller, rule.get("allow")):
+        return {}
+    authoriser = _who_may_invite(tx, room, found)
+    return {} if authoriser is None else {"join_authorised_via_users_server": authoriser}
+
+
+def _is_let_in(tx: Transaction, caller: Caller, allowed: object) -> bool:
+    """Whether the caller is joined to one of the rooms that a join rule names."""
+    conditions = allowed if isinstance(allowed, list) else []
+    joined = {member.room_id for member in rooms.memberships(tx, caller.user_id, ["join"])}
+    return any(
+        isinstance(condition, dict)
+        and condition.get("type") == "m.room_membership"
+        and condition.get("room_id") in joined
+        for condition in conditions
+    )
+
+
+def _who_may_invite(tx: Transaction, room: Room, found: dict[StateKey, Event]) -> str | None:
+    """A joined user of this server who could invite: the first by ID."""
+    rules, power_levels = rules_for(room.version), found.get(POWER_LEVELS)
+    needed = named_level("invite", power_levels, rules)
+    for user_id in rooms.local_users(tx, room.room):
+        if power_level_of(user_id, power_levels, found[CREATE], rules) >= needed:
+            return user_id
+    return None

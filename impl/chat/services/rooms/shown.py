@@ -1,0 +1,67 @@
+"""Events as one user sees them: what is the same for everybody, and `unsigned`.
+
+Spec: client-server-api/#room-event-format
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from chat.services.caller import Caller
+from chat.services.rooms import client_events
+from chat.services.rooms.client_events import ClientEvent, EventCache
+from chat.storage import events
+from chat.storage.engine import Transaction
+from chat.storage.events import EventRow
+
+_encode = msgspec.json.encode
+
+
+def show(
+    tx: Transaction,
+    cache: EventCache,
+    caller: Caller,
+    room_id: str | None,
+    rows: Sequence[EventRow],
+) -> list[bytes]:
+    """The JSON of events of one room, in their order. `room_id` is left out where it is None."""
+    replaced = events.by_numbers(tx, [row.replaces for row in rows if row.replaces])
+    redactions = events.by_ids(tx, [row.redacted_by for row in rows if row.redacted_by])
+    wanted = {row.ev: row for row in (*rows, *replaced.values(), *redactions.values())}
+    loaded = client_events.load(tx, cache, list(wanted.values()))
+    shown = []
+    for row in rows:
+        before = None if row.replaces is None else loaded.get(row.replaces)
+        redaction = redactions.get(row.redacted_by) if row.redacted_by else None
+        because = None if redaction is None else loaded[redaction.ev]
+        unsigned = _unsigned(row, caller, before, because, room_id)
+        shown.append(loaded[row.ev].shown(unsigned, room_id))
+    return shown
+
+
+def show_state(
+    tx: Transaction, cache: EventCache, room_id: str | None, rows: Sequence[EventRow]
+) -> list[bytes]:
+    """The JSON of state events of one room, in their order, without what they replaced."""
+    loaded = client_events.load(tx, cache, rows)
+    return [loaded[row.ev].shown(b"", room_id) for row in rows]
+
+
+def _unsigned(
+    row: EventRow,
+    caller: Caller,
+    before: ClientEvent | None,
+    because: ClientEvent | None,
+    room_id: str | None,
+) -> bytes:
+    fields = []
+    if row.txn_id and row.txn_device == caller.device_id and row.sender == caller.user_id:
+        fields.append(b'"transaction_id":' + _encode(row.txn_id))
+    if before is not None:
+        fields.append(
+            b'"replaces_state":%b,"prev_sender":%b,"prev_content":%b'
+            % (_encode(before.event_id), _encode(before.sender), before.content)
+        )
+    if because is not None:
+        fields.append(b'"redacted_because":' + because.shown(b"", room_id))
+    return b",".join(fields)
