@@ -188,6 +188,12 @@ class BadState(ChatError):
     status = 403
 
 
+class AliasInUse(ChatError):
+    """A wanted alias names a room already."""
+
+    status = 409
+
+
 class MissingToken(ChatError):
     """The request carries no access token."""
 
