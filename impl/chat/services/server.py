@@ -1,18 +1,21 @@
 """The record that every service gets: what this server is and has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chat.config.model import Config
 from chat.protocol.identifiers import ServerName
 from chat.protocol.signatures import SigningKey
+from chat.services.accounts.last_seen import LastSeen
 from chat.services.clock import Clock
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits
+from chat.services.sessions import SessionCache
+from chat.services.sync.memory import SyncMemory
 from chat.storage.engine import Store
 
 if TYPE_CHECKING:
-    from chat.services.media.files import MediaFiles
+    from chat.services.media.files import MediaStore
     from chat.services.rooms.writer import Writer
 
 
@@ -28,4 +31,7 @@ class Server:
     notifier: Notifier
     writer: "Writer"
     limits: RateLimits
-    media: "MediaFiles"
+    sessions: SessionCache
+    last_seen: LastSeen
+    media: "MediaStore"
+    sync: SyncMemory = field(default_factory=SyncMemory)
