@@ -22,6 +22,7 @@ class Receipt:
 
 
 _COLUMNS = "room, user_id, type, thread_id, event_id, ts"
+_COLUMNS_OF_R = ", ".join(f"r.{column}" for column in _COLUMNS.split(", "))
 
 
 def put(tx: Transaction, receipt: Receipt) -> None:
@@ -55,31 +56,43 @@ def find(tx: Transaction, room: int, user_id: str, kind: str, thread_id: str) ->
     return Receipt(*row) if row else None
 
 
-def changed(tx: Transaction, rooms: list[int], after: int, upto: int) -> list[Receipt]:
-    """Receipts of these rooms at positions in (after, upto], in their order."""
+def changed(tx: Transaction, rooms: list[tuple[int, int]], upto: int) -> list[Receipt]:
+    """Receipts of (room, after) at positions in (after, upto], in their order."""
     found = tx.rows(
-        f"SELECT {_COLUMNS} FROM receipts WHERE room = ANY(:rooms)"  # noqa: S608 - constant columns
-        " AND pos > :after AND pos <= :upto ORDER BY pos",
+        f"SELECT {_COLUMNS_OF_R} FROM ROWS(:rooms AS room bigint, after bigint) w"  # noqa: S608 - constant columns
+        " JOIN receipts r ON r.room = w.room AND r.pos > w.after"
+        " WHERE r.pos <= :upto ORDER BY r.pos",
         rooms=rooms,
-        after=after,
         upto=upto,
     )
     return [Receipt(*row) for row in found]
 
 
-def set_typing(tx: Transaction, room: int, user_id: str, expires_ms: int | None) -> None:
-    """Say that the user types until `expires_ms`, or no longer."""
-    if expires_ms is None:
-        tx.run("DELETE FROM typing WHERE room = :room AND user_id = :user", room=room, user=user_id)
-    else:
-        tx.run(
-            "INSERT INTO typing (room, user_id, expires_ts) VALUES (:room, :user, :expires)"
-            " ON CONFLICT (room, user_id) DO UPDATE SET expires_ts = excluded.expires_ts",
-            room=room,
-            user=user_id,
-            expires=expires_ms,
-        )
-    streams.append(tx, [Change(Kind.TYPING, room, None, None)])
+def start_typing(tx: Transaction, room: int, user_id: str, now_ms: int, until_ms: int) -> None:
+    """Say that the user types until `until_ms`; news only for who did not type before."""
+    known = tx.row(
+        "SELECT expires_ts FROM typing WHERE room = :room AND user_id = :user",
+        room=room,
+        user=user_id,
+    )
+    tx.run(
+        "INSERT INTO typing (room, user_id, expires_ts) VALUES (:room, :user, :expires)"
+        " ON CONFLICT (room, user_id) DO UPDATE SET expires_ts = excluded.expires_ts",
+        room=room,
+        user=user_id,
+        expires=until_ms,
+    )
+    if known is None or known[0] <= now_ms:
+        streams.append(tx, [Change(Kind.TYPING, room, None, None)])
+
+
+def stop_typing(tx: Transaction, room: int, user_id: str) -> None:
+    """Say that the user types no longer; no news where they did not type."""
+    stopped = tx.run(
+        "DELETE FROM typing WHERE room = :room AND user_id = :user", room=room, user=user_id
+    )
+    if stopped:
+        streams.append(tx, [Change(Kind.TYPING, room, None, None)])
 
 
 def end_expired_typing(tx: Transaction, now_ms: int) -> None:

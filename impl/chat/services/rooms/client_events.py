@@ -108,6 +108,13 @@ def load(tx: Transaction, cache: EventCache, rows: Collection[EventRow]) -> dict
     return found
 
 
+def load_pdus(tx: Transaction, cache: EventCache, rows: Collection[EventRow]) -> dict[int, bytes]:
+    """The events of these rows by number as servers exchange them, redacted where they were."""
+    _learn_versions(tx, cache, {row.room for row in rows})
+    bodies = events.bodies(tx, [row.ev for row in rows])
+    return {row.ev: _redacted(row, bodies[row.ev], cache.rules[row.room]).encode() for row in rows}
+
+
 def _learn_versions(tx: Transaction, cache: EventCache, wanted: Iterable[int]) -> None:
     unknown = [room for room in wanted if room not in cache.rules]
     if unknown:
@@ -137,9 +144,7 @@ _decode_content = msgspec.json.Decoder(_Content).decode
 
 def render(row: EventRow, body: str, rules: RoomRules) -> ClientEvent:
     """The event of a row and its JSON, redacted where it was."""
-    if row.redacted_by is not None:
-        body = json.dumps(redact(json.loads(body), rules), ensure_ascii=False)
-    pdu = _decode_pdu(body)
+    pdu = _decode_pdu(_redacted(row, body, rules))
     content = bytes(pdu.content)
     seen = _decode_content(content)
     extra = b""
@@ -168,6 +173,12 @@ def render(row: EventRow, body: str, rules: RoomRules) -> ClientEvent:
         seen.membership if isinstance(seen.membership, str) else None,
         seen.history_visibility if isinstance(seen.history_visibility, str) else None,
     )
+
+
+def _redacted(row: EventRow, body: str, rules: RoomRules) -> str:
+    if row.redacted_by is None:
+        return body
+    return json.dumps(redact(json.loads(body), rules), ensure_ascii=False, separators=(",", ":"))
 
 
 def _with_target(

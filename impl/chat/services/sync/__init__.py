@@ -1,0 +1,1 @@
+"""Classic sync: what is new for a user and device since a token."""

@@ -1,0 +1,406 @@
+"""What goes with timelines: summaries, receipts, typing, account data, and what is for a device.
+
+Spec: client-server-api/#syncing and the modules' own extensions to it
+"""
+
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from chat.protocol.filters import EventFilter
+from chat.services import push_rules
+from chat.services.caller import Caller
+from chat.services.rooms import client_events
+from chat.services.server import Server
+from chat.services.sync.memory import SyncMemory
+from chat.services.sync.query import Query
+from chat.services.sync.since import Plan, Span
+from chat.storage import account_data, devices, events, keys, receipts, rooms, sync
+from chat.storage.engine import Transaction
+from chat.storage.receipts import Receipt
+from chat.storage.rooms import LocalMember
+from chat.storage.streams import Kind
+
+HEROES = 5
+DEVICE_MESSAGES = 100  # in one answer
+PUSH_RULES = "m.push_rules"
+RECEIPT, TYPING = "m.receipt", "m.typing"
+READ_PRIVATE = "m.read.private"
+
+# What a stripped state holds beside the user's own membership event and that of who sent it.
+STRIPPED = (
+    "m.room.create",
+    "m.room.name",
+    "m.room.avatar",
+    "m.room.topic",
+    "m.room.join_rules",
+    "m.room.canonical_alias",
+    "m.room.encryption",
+)
+
+_encode = msgspec.json.encode
+
+
+# --- summaries ---
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is the same for everybody of a room's summary.
+
+    `names`: the first members, one more than anybody needs; None where the room has a name.
+    """
+
+    joined: int
+    invited: int
+    names: list[str] | None
+    encrypted: bool
+
+    def heroes(self, user_id: str) -> list[str]:
+        """The members after whom `user_id` may name the room."""
+        return [name for name in self.names or () if name != user_id][:HEROES]
+
+    def json(self, user_id: str) -> bytes:
+        """The `summary` of the room for a user."""
+        fields: dict[str, object] = {
+            "m.joined_member_count": self.joined,
+            "m.invited_member_count": self.invited,
+        }
+        if self.names is not None:
+            fields["m.heroes"] = self.heroes(user_id)
+        return _encode(fields)
+
+
+def facts_of(tx: Transaction, numbers: Collection[int]) -> dict[int, Facts]:
+    """The facts of rooms, by number."""
+    if not numbers:
+        return {}
+    found = rooms.summaries(tx, numbers)
+    nameless = [room for room, one in found.items() if not one.name and not one.canonical_alias]
+    names = _names(tx, found, nameless)
+    return {
+        room: Facts(one.joined, one.invited, names.get(room), one.encryption is not None)
+        for room, one in found.items()
+    }
+
+
+def _names(
+    tx: Transaction, found: Mapping[int, rooms.Summary], nameless: Collection[int]
+) -> dict[int, list[str]]:
+    if not nameless:
+        return {}
+    names: dict[int, list[str]] = {room: [] for room in nameless}
+    names |= sync.first_members(tx, nameless, HEROES + 1)
+    lonely = [room for room in nameless if found[room].joined + found[room].invited <= 1]
+    if lonely:
+        for room, former in sync.first_former_members(tx, lonely, HEROES).items():
+            names[room] = names[room] + former
+    return names
+
+
+# --- receipts and typing notices ---
+
+
+@dataclass(frozen=True, slots=True)
+class Ephemeral:
+    """Receipts by room, and who types in the rooms where that changed."""
+
+    receipts: dict[int, list[Receipt]]
+    typing: dict[int, list[str]]
+
+
+def ephemeral(
+    tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span], now_ms: int
+) -> Ephemeral:
+    """What is to be told of receipts and typing notices."""
+    return Ephemeral(_read(tx, memory, plan, spans), _typing(tx, memory, plan, spans, now_ms))
+
+
+def _read(
+    tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span]
+) -> dict[int, list[Receipt]]:
+    found: dict[int, list[Receipt]] = {}
+    missing = {}
+    for span in spans:
+        if span.may_have(Kind.RECEIPT):
+            key = _changes_key(span, Kind.RECEIPT)
+            known = None if key is None else memory.receipts.get(key)
+            if known is None:
+                missing[span.room, span.after] = key
+            else:
+                found[span.room] = known
+    if missing:
+        for receipt in receipts.changed(tx, list(missing), plan.head):
+            found.setdefault(receipt.room, []).append(receipt)
+        for (room, _), key in missing.items():
+            if key is not None:
+                memory.receipts.put(key, found.get(room, []))
+    return found
+
+
+def _changes_key(span: Span, kind: Kind) -> Hashable | None:
+    """What spans that hold the same changes of a kind have in common; None if unknown."""
+    if span.changes is None:
+        return None
+    positions = [change.pos for change in span.changes if change.kind is kind]
+    return (span.room, kind, positions[0], positions[-1])
+
+
+def _typing(
+    tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span], now_ms: int
+) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    asked, new = {}, []
+    for span in spans:
+        if not span.after:
+            new.append(span.room)
+        elif span.changes is not None and span.may_have(Kind.TYPING):
+            key = _changes_key(span, Kind.TYPING)
+            known = memory.typing.get(key)
+            if known is None:
+                asked[span.room] = key
+            else:
+                found[span.room] = known
+    unknown = [span.room for span in spans if span.after and span.changes is None]
+    if unknown:
+        asked |= dict.fromkeys(sync.typing_changed(tx, unknown, plan.since, plan.head))
+    if asked or new:
+        now = receipts.typing_in(tx, [*asked, *new], now_ms)
+        found |= now | {room: now.get(room, []) for room in asked}
+        for room, key in asked.items():
+            if key is not None:
+                memory.typing.put(key, found[room])
+    return found
+
+
+def ephemeral_json(
+    read: Sequence[Receipt], typing: Sequence[str] | None, wanted: EventFilter, user_id: str
+) -> list[bytes]:
+    """The ephemeral events of a room for one user."""
+    shown = []
+    if typing is not None and wanted.matches(TYPING, None, {}):
+        shown.append(_encode({"type": TYPING, "content": {"user_ids": list(typing)}}))
+    by_thread: dict[str, list[Receipt]] = {}
+    for receipt in read:
+        if receipt.kind == READ_PRIVATE and receipt.user_id != user_id:
+            continue
+        if wanted.matches(RECEIPT, receipt.user_id, {}):
+            by_thread.setdefault(receipt.thread_id, []).append(receipt)
+    # An event of its own for each thread: one event can hold one receipt of a user only.
+    return shown + [
+        _encode({"type": RECEIPT, "content": _receipts(one)}) for one in by_thread.values()
+    ]
+
+
+def _receipts(read: Iterable[Receipt]) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    content: dict[str, dict[str, dict[str, dict[str, object]]]] = {}
+    for receipt in read:
+        said: dict[str, object] = {"ts": receipt.ts}
+        if receipt.thread_id != receipts.UNTHREADED:
+            said["thread_id"] = receipt.thread_id
+        content.setdefault(receipt.event_id, {}).setdefault(receipt.kind, {})[receipt.user_id] = (
+            said
+        )
+    return content
+
+
+# --- account data ---
+
+
+def account_events(
+    tx: Transaction, plan: Plan, query: Query, new_rooms: Collection[int]
+) -> dict[int, list[bytes]]:
+    """Changed account data by room, 0 for the global one, and all that of `new_rooms`."""
+    user_id = query.caller.user_id
+    found: dict[int, list[bytes]] = {}
+    changed: list[tuple[int, str, str]] = []
+    if plan.may_have(Kind.ACCOUNT_DATA):
+        changed = account_data.changed(tx, user_id, plan.since, plan.head)
+    if plan.since and new_rooms:
+        changed = [one for one in changed if one[0] not in new_rooms]
+        changed += sync.room_account_data(tx, user_id, new_rooms, plan.head)
+    for room, kind, content in changed:
+        wanted = query.filter.room.account_data if room else query.filter.account_data
+        if wanted.matches(kind, user_id, {}):
+            shown = b'{"type":%b,"content":%b}' % (_encode(kind), content.encode())
+            found.setdefault(room, []).append(shown)
+    if not plan.since and query.filter.account_data.matches(PUSH_RULES, user_id, {}):
+        rules = {"global": push_rules.rules_of(user_id)}
+        shown = _encode({"type": PUSH_RULES, "content": rules})
+        found.setdefault(account_data.GLOBAL, []).append(shown)
+    return found
+
+
+# --- invites and knocks ---
+
+
+def stripped_states(
+    tx: Transaction, server: Server, members: Sequence[LocalMember]
+) -> dict[int, list[bytes]]:
+    """The stripped state of rooms as it was when the users were invited or knocked."""
+    if not members:
+        return {}
+    own = events.by_numbers(tx, [member.ev for member in members])
+    wanted = {(member.room, kind, "") for member in members for kind in STRIPPED}
+    wanted |= {
+        (row.room, "m.room.member", row.sender)
+        for row in own.values()
+        if row.sender != row.state_key
+    }
+    rows = [*sync.state_before(tx, list(own.values()), wanted), *own.values()]
+    shown = client_events.load(tx, server.sync.events, rows)
+    found: dict[int, list[bytes]] = {}
+    for row in rows:
+        found.setdefault(row.room, []).append(shown[row.ev].stripped())
+    return found
+
+
+# --- devices ---
+
+
+@dataclass(slots=True)
+class DeviceKeys:
+    """The supply of keys of a device, as of a log position; `changed` is when it last changed."""
+
+    counts: dict[str, int]
+    unused_fallback: list[str]
+    changed: int
+    as_of: int
+
+
+def keys_known(server: Server, caller: Caller) -> DeviceKeys | None:
+    """The supply of keys of a device, where nothing about its user changed since it was read."""
+    known = server.sync.device(caller.user_id, caller.device_id).keys
+    if known is None or server.notifier.changed_since(caller.user_id, (), known.as_of):
+        return None
+    return known
+
+
+def device_keys(tx: Transaction, memory: SyncMemory, caller: Caller, head: int) -> DeviceKeys:
+    """The supply of keys of a device."""
+    device, tail = memory.device(caller.user_id, caller.device_id), memory.tail
+    known = device.keys
+    if known is None or not tail.floor <= known.as_of or _counts_changed(memory, caller, known):
+        known = device.keys = DeviceKeys(
+            keys.key_counts(tx, caller.user_id, caller.device_id),
+            keys.unused_fallback_types(tx, caller.user_id, caller.device_id),
+            sync.key_counts_position(tx, caller.user_id, caller.device_id),
+            head,
+        )
+    known.as_of = max(known.as_of, head)
+    return known
+
+
+def _counts_changed(memory: SyncMemory, caller: Caller, known: DeviceKeys) -> bool:
+    changes = memory.tail.since(caller.user_id, known.as_of)
+    return any(change.kind is Kind.KEY_COUNTS for change in changes)
+
+
+def confirm_messages(server: Server, query: Query) -> None:
+    """Drop the messages to the device that its token says it has received."""
+    if query.since is None:
+        return
+    caller, upto = query.caller, query.since.devices
+    device = server.sync.device(caller.user_id, caller.device_id)
+    if device.confirmed >= upto:
+        return
+    if not device.confirmed or server.notifier.changed_since(caller.user_id, (), device.confirmed):
+        waiting = server.store.read(
+            lambda tx: keys.messages_for(tx, caller.user_id, caller.device_id, upto, 1)
+        )
+        if waiting:
+            server.store.write(
+                lambda tx: keys.delete_messages(tx, caller.user_id, caller.device_id, upto)
+            )
+    device.confirmed = upto
+
+
+def device_messages(tx: Transaction, plan: Plan, query: Query) -> tuple[list[bytes], int]:
+    """Messages that wait for the device, and up to which log position those are all."""
+    behind = query.since is not None and query.since.devices < query.since.pos
+    if not behind and not plan.may_have(Kind.TO_DEVICE):
+        return [], plan.head
+    caller = query.caller
+    waiting = keys.messages_for(
+        tx, caller.user_id, caller.device_id, plan.head, DEVICE_MESSAGES + 1
+    )
+    told = waiting[:DEVICE_MESSAGES]
+    shown = [
+        b'{"type":%b,"sender":%b,"content":%b}'
+        % (_encode(one.kind), _encode(one.sender), one.content.encode())
+        for one in told
+    ]
+    return shown, told[-1].pos if len(waiting) > len(told) else plan.head
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLists:
+    """Users whose devices have to be looked at again, and users who need not be followed."""
+
+    changed: Sequence[str] = ()
+    left: Sequence[str] = ()
+
+
+def device_lists(
+    tx: Transaction,
+    server: Server,
+    plan: Plan,
+    query: Query,
+    busy: Mapping[int, Facts],
+) -> DeviceLists:
+    """Whose devices changed. `busy`: joined rooms whose members or encryption may have changed."""
+    encrypted = {room for room, facts in busy.items() if facts.encrypted}
+    new = encrypted & {span.room for span in plan.joined if not span.after}
+    left = _encrypted(tx, [span.room for span in plan.left if span.end is not None])
+    come, gone, encrypting = _movements(tx, server, plan, encrypted - new)
+    changed = set(_changed_devices(tx, plan, query)) | come
+    if new | encrypting:
+        changed |= set(sync.joined_users(tx, new | encrypting)) - {query.caller.user_id}
+    if left:
+        gone |= set(sync.joined_users(tx, left))
+    gone -= changed | {query.caller.user_id}
+    if gone:
+        gone -= set(sync.sharing(tx, gone, plan.user.joined))
+    return DeviceLists(sorted(changed), sorted(gone))
+
+
+def _changed_devices(tx: Transaction, plan: Plan, query: Query) -> Iterable[str]:
+    if plan.new_devices is not None:
+        return plan.new_devices
+    users = devices.lists_changed(tx, plan.since, plan.head)
+    sharing = sync.sharing(tx, users, plan.user.joined) if users else []
+    own = {query.caller.user_id} & set(users)
+    return {*sharing, *own}
+
+
+def _encrypted(tx: Transaction, numbers: Collection[int]) -> set[int]:
+    if not numbers:
+        return set()
+    return {room for room, one in rooms.summaries(tx, numbers).items() if one.encryption}
+
+
+def _movements(
+    tx: Transaction, server: Server, plan: Plan, numbers: Collection[int]
+) -> tuple[set[str], set[str], set[int]]:
+    """Who joined and who left these rooms since the token, and which of them became encrypted."""
+    if not numbers:
+        return set(), set(), set()
+    rows = sync.membership_changes(tx, numbers, plan.since, plan.head)
+    earlier = events.by_numbers(tx, {row.replaces for row in rows if row.replaces})
+    shown = client_events.load(tx, server.sync.events, [*rows, *earlier.values()])
+    come, gone, encrypting = set(), set(), set()
+    for row in rows:
+        if row.type == "m.room.encryption":
+            encrypting.add(row.room)
+            continue
+        user_id = row.state_key or ""
+        before = shown[row.replaces].membership if row.replaces else None
+        after = shown[row.ev].membership
+        if after == "join" != before:
+            come.add(user_id)
+            gone.discard(user_id)
+        elif before == "join" != after:
+            gone.add(user_id)
+            come.discard(user_id)
+    return come, gone, encrypting

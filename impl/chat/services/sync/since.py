@@ -1,0 +1,298 @@
+"""What changed for a user since a token: which rooms, and whether the user's part in them.
+
+There are two sources. The tail of the change log in memory answers when the token is recent and the
+user's rooms have stayed the same; else the database is asked. Either way everything is looked at
+between the token and one upper position, `head`, which becomes the next token.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from chat.services.rooms import client_events
+from chat.services.server import Server
+from chat.services.sync.memory import Name, SyncMemory, UserRooms
+from chat.services.sync.query import Query
+from chat.storage import account_data, events, rooms, state, streams, sync
+from chat.storage.engine import Transaction
+from chat.storage.events import EventRow
+from chat.storage.rooms import LocalMember
+from chat.storage.streams import Kind, LoggedChange
+from chat.storage.sync import StateSpan
+
+IGNORED_USERS = "m.ignored_user_list"
+OUTSIDE = frozenset({"leave", "ban"})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is to be told of one room: its events at log positions in (after, upto].
+
+    `whole`: the client does not know the room's state. `steady`: the user was joined all the time.
+    `rejoined`: the client knows an older stretch of the room, so there is a gap. `changes` is what
+    the log says of the room, None where the log does not go back that far. `end` is the event by
+    which a stay in the room ended, None while it lasts; `farewell` is the user's present membership
+    event in a room that they are not in.
+    """
+
+    room: int
+    room_id: str
+    after: int
+    upto: int
+    whole: bool = False
+    steady: bool = False
+    rejoined: bool = False
+    changes: tuple[LoggedChange, ...] | None = None
+    end: EventRow | None = None
+    farewell: EventRow | None = None
+
+    def may_have(self, kind: Kind) -> bool:
+        """Whether a change of this kind may lie in the span."""
+        return self.changes is None or any(change.kind is kind for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an answer has to tell.
+
+    `own`: changes that concern the user alone; `new_devices`: users sharing a room, or the user,
+    whose devices changed. None where the log does not go back that far.
+    """
+
+    since: int
+    head: int
+    user: UserRooms
+    joined: Sequence[Span]
+    left: Sequence[Span] = ()
+    invites: Sequence[LocalMember] = ()
+    knocks: Sequence[LocalMember] = ()
+    own: tuple[LoggedChange, ...] | None = None
+    new_devices: frozenset[str] | None = None
+
+    def may_have(self, kind: Kind) -> bool:
+        """Whether a change of this kind may concern the user alone."""
+        return self.own is None or any(change.kind is kind for change in self.own)
+
+
+# --- from memory ---
+
+
+def nothing_new(server: Server, query: Query) -> bool:
+    """Whether it is certain, without a statement, that nothing happened since the token."""
+    token, user_id = query.since, query.caller.user_id
+    user = server.sync.users.get(user_id)
+    if user is None or token is None or token.devices < token.pos:
+        return False
+    if token.pos > max(server.notifier.position, server.sync.tail.position):
+        return False  # of another worker, or from the future
+    notifier = server.notifier
+    return not (
+        notifier.changed_since(user_id, (), user.as_of)
+        or notifier.changed_since(user_id, user.joined, token.pos)
+    )
+
+
+def remembered(memory: SyncMemory, query: Query) -> Plan | None:
+    """The plan as the tail of the log has it; None where the database has to be asked."""
+    user, tail, token = memory.users.get(query.caller.user_id), memory.tail, query.since
+    if user is None or token is None or query.full_state:
+        return None
+    if min(token.pos, user.as_of) < tail.floor or max(token.pos, user.as_of) > tail.position:
+        return None
+    if _rooms_changed(tail.since(query.caller.user_id, min(token.pos, user.as_of))):
+        return None
+    user.as_of = tail.position
+    spans = [
+        Span(room, room_id, token.pos, tail.position, steady=True, changes=changes)
+        for room, room_id in user.joined.items()
+        if (changes := tail.since(room, token.pos)) and query.filter.room.matches_room(room_id)
+    ]
+    own = tail.since(query.caller.user_id, token.pos)
+    devices = _new_devices(memory, query.caller.user_id, user.joined, token.pos)
+    return Plan(token.pos, tail.position, user, spans, own=own, new_devices=devices)
+
+
+def _new_devices(
+    memory: SyncMemory, user_id: str, joined: Iterable[int], since: int
+) -> frozenset[str]:
+    names: list[Name] = [user_id, *joined]
+    changes = [change for name in names for change in memory.tail.since(name, since)]
+    return frozenset(
+        change.user_id for change in changes if change.kind is Kind.DEVICE_LIST and change.user_id
+    )
+
+
+def _rooms_changed(changes: Sequence[LoggedChange]) -> bool:
+    """Whether the user's rooms, or whom they ignore, may be others now."""
+    return any(
+        change.kind is Kind.MEMBERSHIP or (change.kind is Kind.ACCOUNT_DATA and change.room is None)
+        for change in changes
+    )
+
+
+# --- from the database ---
+
+
+def stored(tx: Transaction, server: Server, query: Query) -> Plan:
+    """The plan as the database has it. A token from the future is answered like none."""
+    head = streams.head(tx)
+    server.sync.tail.read(tx, head)
+    user_id = query.caller.user_id
+    since = query.since.pos if query.since is not None and query.since.pos <= head else 0
+    members = rooms.memberships(tx, user_id)
+    user = UserRooms(
+        {member.room: member.room_id for member in members if member.membership == "join"},
+        _ignored(tx, user_id),
+        head,
+    )
+    _remember(server.sync, user_id, user)
+    wanted = [one for one in members if query.filter.room.matches_room(one.room_id)]
+    plan = Plan(since, head, user, [])
+    if since and since >= server.sync.tail.floor:
+        plan = replace(
+            plan,
+            own=server.sync.tail.since(user_id, since),
+            new_devices=_new_devices(server.sync, user_id, user.joined, since),
+        )
+    return _with_rooms(tx, server, query, plan, wanted)
+
+
+def _remember(memory: SyncMemory, user_id: str, user: UserRooms) -> None:
+    known = memory.users.get(user_id)
+    if known is None or known.as_of <= user.as_of:
+        memory.users.put(user_id, user)
+
+
+def _ignored(tx: Transaction, user_id: str) -> frozenset[str]:
+    text = account_data.get(tx, user_id, account_data.GLOBAL, IGNORED_USERS)
+    content = {} if text is None else msgspec.json.decode(text)
+    ignored = content.get("ignored_users")
+    return frozenset(ignored) - {user_id} if isinstance(ignored, dict) else frozenset()
+
+
+def _with_rooms(
+    tx: Transaction, server: Server, query: Query, plan: Plan, members: list[LocalMember]
+) -> Plan:
+    """The plan with what there is to tell of the rooms of `members`."""
+    since = plan.since
+    new = [member for member in members if member.pos > since]
+    outside = [m for m in new if m.membership in OUTSIDE and _is_told(query, since, m)]
+    moved = outside + [m for m in new if since and m.membership == "join"]
+    stays = _stays(tx, server, query, since, moved)
+    joined = [
+        _joined_span(server.sync, query, plan, member, stays.get(member.room))
+        for member in members
+        if member.membership == "join"
+    ]
+    return replace(
+        plan,
+        joined=[span for span in joined if span.changes != () or span.whole],
+        left=[_left_span(member, stays[member.room], since) for member in outside],
+        invites=_invites(tx, [m for m in new if m.membership == "invite"], plan.user.ignored),
+        knocks=[m for m in new if m.membership == "knock"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A user's part in a room since a token: membership events from that at the token on."""
+
+    entries: list[tuple[EventRow | None, str]]
+
+    @property
+    def was_joined(self) -> bool:
+        """Whether the user was joined at the token."""
+        return self.entries[0][1] == "join"
+
+    @property
+    def unbroken(self) -> bool:
+        """Whether the user was joined all the time."""
+        return all(membership == "join" for _, membership in self.entries)
+
+    @property
+    def end(self) -> EventRow | None:
+        """The event by which the user was joined no longer, None where they never were."""
+        for (_, before), (row, after) in reversed(
+            list(zip(self.entries, self.entries[1:], strict=False))
+        ):
+            if before == "join" and after != "join":
+                return row
+        return None
+
+
+def _stays(
+    tx: Transaction, server: Server, query: Query, since: int, members: Sequence[LocalMember]
+) -> dict[int, Stay]:
+    """The stays in the rooms of `members`."""
+    if not members:
+        return {}
+    key = ("m.room.member", query.caller.user_id)
+    k = state.find_keys(tx, [key])[key]
+    numbers = [member.room for member in members]
+    lows = sync.heads_at(tx, [(room, since) for room in numbers])
+    lines = sync.main_lines(tx, numbers)
+    spans = [StateSpan(room, lines[room][0], lows[room, since], lines[room][1]) for room in numbers]
+    found = sync.histories(tx, spans, [(room, k) for room in numbers])
+    rows = events.by_numbers(tx, {ev for entries in found.values() for _, ev in entries if ev})
+    shown = client_events.load(tx, server.sync.events, rows.values())
+    return {
+        room: Stay(
+            [
+                (rows[ev], shown[ev].membership or "leave") if ev else (None, "leave")
+                for _, ev in entries
+            ]
+        )
+        for (room, _), entries in found.items()
+    }
+
+
+def _joined_span(
+    memory: SyncMemory, query: Query, plan: Plan, member: LocalMember, stay: Stay | None
+) -> Span:
+    if not plan.since or (stay is not None and not stay.unbroken):
+        # The client knows nothing of the room, or not all that happened meanwhile.
+        return Span(member.room, member.room_id, 0, plan.head, whole=True, rejoined=plan.since > 0)
+    changes = None
+    if plan.since >= memory.tail.floor:
+        changes = memory.tail.since(member.room, plan.since)
+    return Span(
+        member.room,
+        member.room_id,
+        plan.since,
+        plan.head,
+        whole=query.full_state,
+        steady=True,
+        changes=changes,
+    )
+
+
+def _is_told(query: Query, since: int, member: LocalMember) -> bool:
+    """Whether a room that the user is out of is told of: at once, later only if asked for."""
+    return since > 0 or (query.filter.room.include_leave and not member.forgotten)
+
+
+def _left_span(member: LocalMember, stay: Stay, since: int) -> Span:
+    end, farewell = stay.end, stay.entries[-1][0]
+    if end is None:  # never joined, or left before: there is only the last event to tell
+        return Span(member.room, member.room_id, member.pos, member.pos, farewell=farewell)
+    known = stay.was_joined and since > 0
+    return Span(
+        member.room,
+        member.room_id,
+        since if known else 0,
+        end.pos or 0,
+        whole=not known,
+        end=end,
+        farewell=farewell,
+    )
+
+
+def _invites(
+    tx: Transaction, members: Sequence[LocalMember], ignored: frozenset[str]
+) -> list[LocalMember]:
+    """Invites, without those from users who are ignored."""
+    if not members or not ignored:
+        return list(members)
+    rows = events.by_numbers(tx, [member.ev for member in members])
+    return [member for member in members if rows[member.ev].sender not in ignored]

@@ -1,0 +1,553 @@
+"""The timeline and state of rooms: read for all rooms of an answer together, then shaped.
+
+A `Window` is what a room shows of a span. Where its reader was joined all the time, all receivers
+whose requests have the same shape share it, with its events already joined to bytes.
+
+State is told so that a client that knows the state at its token, applies the state section and then
+the timeline, knows the room's state at the end of the timeline.
+Spec: client-server-api/#syncing
+"""
+
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chat.protocol.event import StateKey
+from chat.protocol.filters import EventFilter, SyncFilter
+from chat.protocol.property_paths import select
+from chat.services.rooms import client_events, history
+from chat.services.rooms.client_events import ClientEvent, EventCache
+from chat.services.sync.query import Query
+from chat.services.sync.since import Span
+from chat.services.sync.visibility import visible
+from chat.storage import events, state, sync
+from chat.storage.engine import Transaction
+from chat.storage.events import EventRow
+from chat.storage.streams import Kind
+from chat.storage.sync import StateEntry, StateSpan, Stretch
+
+DEFAULT_LIMIT = 10  # events of a timeline, where the filter has no limit
+ROUNDS = 6  # of looking further back for events that are visible and pass the filter
+LARGEST_ROUND = 500  # events of a room
+BODY_LIFE_MS = 2_000  # how long the `age` in a joined timeline is true enough
+MEMBER = "m.room.member"
+# Events after which a room's summary, or whose devices its members follow, may be others.
+NAMING = frozenset({MEMBER, "m.room.name", "m.room.canonical_alias", "m.room.encryption"})
+
+if TYPE_CHECKING:
+    from chat.services.sync.extras import Facts
+
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An event of an answer. `unsigned`: JSON fields that are the same for everybody, with a
+    leading comma each; `pdu`: the form of servers, where the filter asks for it.
+    """
+
+    event: ClientEvent
+    row: EventRow
+    unsigned: bytes = b""
+    membership: str | None = None
+    pdu: bytes | None = None
+
+
+@dataclass(slots=True)
+class Window:
+    """The timeline of a room and the state that belongs to it.
+
+    `start` and `high` are positions on the room's main `line` before the first event and at the
+    end. `facts` are there for the summary where it may have changed. `members`: membership events
+    of the senders at `start`, None while nobody asked for them.
+    """
+
+    room: int
+    shown: list[Shown]
+    limited: bool
+    prev_batch: str
+    line: int | None
+    start: int
+    high: int
+    state: list[Shown] = field(default_factory=list)
+    names_changed: bool = False
+    shareable: bool = False
+    facts: "Facts | None" = None
+    members: dict[str, Shown] | None = None
+    senders: frozenset[str] = frozenset()
+    body: bytes = b""
+    body_ms: int = 0
+
+
+# --- reading ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An event that is visible and passes the filter; `before` is the main line's position."""
+
+    row: EventRow
+    event: ClientEvent
+    membership: str
+    before: int
+
+
+class _Draft:
+    """A window while it is read, from its end backwards."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.kept: list[_Kept] = []
+        self.upto = span.upto
+        self.cut: int | None = None
+        self.start = 0
+        self.high: int | None = None
+        self.stepped = False  # the main line moved
+        self.own_steps = True  # every step of the main line was that of a kept event
+        self.judged = False
+        self.names_changed = False
+
+    def take(self, timeline: sync.Timeline, kept: Mapping[int, _Kept]) -> None:
+        """Take in an older part of the timeline, of which `kept` are to be shown."""
+        if self.high is None:
+            self.high = timeline.rows[-1].head
+        before, part = timeline.start, []
+        for row in timeline.rows:
+            if row.ev in kept:
+                part.append(_with_before(kept[row.ev], before))
+            if row.head != before:
+                self.stepped = True
+                if row.ev not in kept or row.after_pos != before + 1:
+                    self.own_steps = False
+            self.names_changed = self.names_changed or row.type in NAMING
+            before = row.head
+        self.kept[:0] = part
+        self.start, self.cut = timeline.start, timeline.cut
+        if timeline.cut is not None:
+            self.upto = timeline.cut
+
+    def leave_out_all(self) -> None:
+        """The filter wants no events of this room."""
+        self.kept, self.cut, self.own_steps = [], None, False
+
+    def trim(self, limit: int) -> None:
+        """Leave out the oldest of the kept events until there are no more than `limit`."""
+        if len(self.kept) > limit:
+            dropped = self.kept[len(self.kept) - limit - 1]
+            self.kept = self.kept[len(self.kept) - limit :]
+            self.cut = dropped.row.pos
+        if self.kept:
+            self.start = self.kept[0].before
+        elif self.high is not None:
+            self.start = self.high
+
+
+def _with_before(kept: _Kept, before: int) -> _Kept:
+    return _Kept(kept.row, kept.event, kept.membership, before)
+
+
+class Reader:
+    """Reads windows for one user in one snapshot."""
+
+    def __init__(
+        self, tx: Transaction, cache: EventCache, query: Query, ignored: Collection[str], cap: int
+    ) -> None:
+        self._tx = tx
+        self._cache = cache
+        self._query = query
+        self._user_id = query.caller.user_id
+        self._ignored = ignored
+        self._timeline = query.filter.room.timeline
+        self._state = query.filter.room.state
+        self._limit = timeline_limit(query.filter, cap)
+
+    def windows(
+        self, spans: Sequence[Span], heroes: Mapping[int, Sequence[str]]
+    ) -> dict[int, Window]:
+        """The window of each span, by room. `heroes`: members that clients must know, by room."""
+        drafts = {span.room: _Draft(span) for span in spans}
+        self._read_timelines(drafts)
+        self._add_farewells(drafts)
+        lines = self._lines(drafts)
+        sections = self._state_sections(drafts, lines, heroes)
+        extras = self._extras([kept.row for draft in drafts.values() for kept in draft.kept])
+        return {
+            room: self._window(draft, lines.get(room), sections.get(room, []), extras)
+            for room, draft in drafts.items()
+        }
+
+    # timelines
+
+    def _read_timelines(self, drafts: Mapping[int, _Draft]) -> None:
+        plain = self._timeline.includes_all and not self._ignored
+        size = max(1, self._limit if plain else self._limit * 2)
+        open_drafts = list(drafts.values())
+        for _ in range(ROUNDS):
+            stretches = [Stretch(d.span.room, d.span.after, d.upto) for d in open_drafts]
+            found = sync.newest(self._tx, stretches, size)
+            kept = self._kept(drafts, found)
+            for room, timeline in found.items():
+                drafts[room].take(timeline, kept)
+            open_drafts = [
+                d
+                for d in open_drafts
+                if d.cut is not None and len(d.kept) < self._limit and self._wants(d.span.room_id)
+            ]
+            if not open_drafts:
+                break
+            size = min(size * 4, LARGEST_ROUND)
+        for draft in drafts.values():
+            if not self._wants(draft.span.room_id):
+                draft.leave_out_all()
+            draft.trim(self._limit)
+
+    def _wants(self, room_id: str) -> bool:
+        return self._timeline.matches_room(room_id)
+
+    def _kept(
+        self, drafts: Mapping[int, _Draft], found: Mapping[int, sync.Timeline]
+    ) -> dict[int, _Kept]:
+        memberships = self._memberships(drafts, found)
+        rows = [row for one in found.values() for row in one.rows if row.ev in memberships]
+        loaded = client_events.load(self._tx, self._cache, rows)
+        return {
+            row.ev: _Kept(row, loaded[row.ev], memberships[row.ev], 0)
+            for row in rows
+            if self._passes(loaded[row.ev])
+        }
+
+    def _passes(self, event: ClientEvent) -> bool:
+        if event.state_key is None and event.sender in self._ignored:
+            return False
+        return matches(self._timeline, event)
+
+    def _memberships(
+        self, drafts: Mapping[int, _Draft], found: Mapping[int, sync.Timeline]
+    ) -> dict[int, str]:
+        """Event number → the user's membership at it, of the visible ones."""
+        memberships = {}
+        doubtful = {}
+        for room, timeline in found.items():
+            if drafts[room].span.steady and _is_linear(timeline):
+                memberships.update(dict.fromkeys((row.ev for row in timeline.rows), "join"))
+            else:
+                drafts[room].judged = True
+                doubtful[room] = timeline.rows
+        if doubtful:
+            memberships |= visible(self._tx, self._cache, self._user_id, doubtful)
+        return memberships
+
+    def _add_farewells(self, drafts: Mapping[int, _Draft]) -> None:
+        """Show the user's own last event in rooms that they are out of, whatever else is hidden."""
+        missing = {}
+        for draft in drafts.values():
+            row = draft.span.farewell
+            if row is not None and all(kept.row.ev != row.ev for kept in draft.kept):
+                missing[draft.span.room] = row
+        loaded = client_events.load(self._tx, self._cache, missing.values())
+        for room, row in missing.items():
+            membership = loaded[row.ev].membership or "leave"
+            drafts[room].kept.append(_Kept(row, loaded[row.ev], membership, row.before_pos or 0))
+
+    # state
+
+    def _lines(self, drafts: Mapping[int, _Draft]) -> dict[int, tuple[int, int, str]]:
+        return sync.main_lines(
+            self._tx, [room for room, draft in drafts.items() if self._needs_state(draft)]
+        )
+
+    def _needs_state(self, draft: _Draft) -> bool:
+        """Whether the timeline alone may not tell the client all that changed of the state."""
+        span = draft.span
+        if span.farewell is not None and span.end is None:
+            return False  # never a member: nothing of the state is theirs to see
+        if span.whole or draft.cut is not None:
+            return True
+        return draft.stepped if self._query.state_after else not draft.own_steps
+
+    def _state_sections(
+        self,
+        drafts: Mapping[int, _Draft],
+        lines: Mapping[int, tuple[int, int, str]],
+        heroes: Mapping[int, Sequence[str]],
+    ) -> dict[int, list[Shown]]:
+        spans = {}
+        for room, (line, head, _) in lines.items():
+            draft = drafts[room]
+            if draft.high is None:  # no event lies in the span
+                draft.start = draft.high = head if draft.span.end is None else draft.span.end.head
+            spans[room] = StateSpan(room, line, draft.start, draft.high)
+        whole = [span for room, span in spans.items() if drafts[room].span.whole]
+        changed = [span for room, span in spans.items() if not drafts[room].span.whole]
+        firsts = self._changed_keys(drafts, changed)
+        entries = self._whole_states(drafts, whole, heroes)
+        entries += self._entries_of(changed, list(firsts))
+        return self._sections(drafts, entries, firsts)
+
+    def _changed_keys(
+        self, drafts: Mapping[int, _Draft], spans: Sequence[StateSpan]
+    ) -> dict[tuple[int, int], int]:
+        """(room, key number) → main line position of the first change since the token."""
+        if not spans:
+            return {}
+        places = {span.room: (span.room, drafts[span.room].span.after) for span in spans}
+        lows = sync.heads_at(self._tx, list(places.values()))
+        return sync.changed_keys(
+            self._tx, [span._replace(low=lows[places[span.room]]) for span in spans]
+        )
+
+    def _entries_of(
+        self, spans: Sequence[StateSpan], keys: Sequence[tuple[int, int]]
+    ) -> list[StateEntry]:
+        return sync.state_of_keys(self._tx, spans, keys) if keys else []
+
+    def _whole_states(
+        self,
+        drafts: Mapping[int, _Draft],
+        spans: Sequence[StateSpan],
+        heroes: Mapping[int, Sequence[str]],
+    ) -> list[StateEntry]:
+        if not spans:
+            return []
+        if not self._state.lazy_load_members:
+            return sync.whole_state(self._tx, spans)
+        users = {
+            span.room: {self._user_id, *heroes.get(span.room, ())}
+            | {kept.row.sender for kept in drafts[span.room].kept}
+            for span in spans
+        }
+        keys = self._member_keys(users)
+        return sync.state_without_members(self._tx, spans) + self._entries_of(spans, list(keys))
+
+    def _member_keys(self, users: Mapping[int, Iterable[str]]) -> dict[tuple[int, int], str]:
+        """(room, key number) → user, of the membership keys of users by room."""
+        names = {(MEMBER, user_id) for of_room in users.values() for user_id in of_room}
+        found = state.find_keys(self._tx, names)
+        return {
+            (room, found[MEMBER, user_id]): user_id
+            for room, of_room in users.items()
+            for user_id in of_room
+            if (MEMBER, user_id) in found
+        }
+
+    def _sections(
+        self,
+        drafts: Mapping[int, _Draft],
+        entries: Sequence[StateEntry],
+        firsts: Mapping[tuple[int, int], int],
+    ) -> dict[int, list[Shown]]:
+        numbers = {ev for entry in entries for ev in (entry.low_ev, entry.high_ev) if ev}
+        rows = events.by_numbers(self._tx, numbers) if numbers else {}
+        loaded = client_events.load(self._tx, self._cache, rows.values())
+        in_timeline = {room: _keys_of(draft.kept) for room, draft in drafts.items()}
+        chosen: dict[int, list[EventRow]] = {}
+        for entry in entries:
+            ev = self._choice(drafts[entry.room], entry, in_timeline[entry.room], firsts, rows)
+            if ev and self._tells(drafts[entry.room].span.room_id, loaded[ev]):
+                chosen.setdefault(entry.room, []).append(rows[ev])
+        extras = self._extras([row for of_room in chosen.values() for row in of_room], state=True)
+        return {
+            room: [self._shown(row, loaded[row.ev], None, extras) for row in of_room]
+            for room, of_room in chosen.items()
+        }
+
+    def _choice(
+        self,
+        draft: _Draft,
+        entry: StateEntry,
+        in_timeline: Collection[StateKey],
+        firsts: Mapping[tuple[int, int], int],
+        rows: Mapping[int, EventRow],
+    ) -> int:
+        """Which event of an entry to tell; 0 for none."""
+        row = rows[entry.high_ev or entry.low_ev]
+        if self._query.state_after or (row.type, row.state_key) not in in_timeline:
+            return entry.high_ev
+        first = firsts.get((entry.room, entry.k))
+        # In the timeline, so here only what changed before it.
+        return entry.low_ev if first is None or first <= draft.start else 0
+
+    def _tells(self, room_id: str, event: ClientEvent) -> bool:
+        return self._state.matches_room(room_id) and matches(self._state, event)
+
+    def members_at(self, windows: Sequence[Window]) -> dict[int, dict[str, Shown]]:
+        """The membership events of the senders in each window, at its start."""
+        lines = sync.main_lines(self._tx, [window.room for window in windows])
+        spans = [StateSpan(w.room, lines[w.room][0], w.start, w.high) for w in windows]
+        keys = self._member_keys({window.room: window.senders for window in windows})
+        entries = self._entries_of(spans, list(keys))
+        wanted = {entry.low_ev or entry.high_ev: keys[entry.room, entry.k] for entry in entries}
+        rows = events.by_numbers(self._tx, wanted)
+        loaded = client_events.load(self._tx, self._cache, rows.values())
+        found: dict[int, dict[str, Shown]] = {window.room: {} for window in windows}
+        extras = self._extras(list(rows.values()), state=True)
+        for ev, row in rows.items():
+            found[row.room][wanted[ev]] = self._shown(row, loaded[ev], None, extras)
+        return found
+
+    # what goes with events
+
+    def _extras(self, rows: Sequence[EventRow], *, state: bool = False) -> "_Extras":
+        """What the events refer to; for the state section not what they replaced."""
+        replaced = {row.replaces for row in rows if row.replaces and not state}
+        redactions = {row.redacted_by for row in rows if row.redacted_by}
+        earlier = events.by_numbers(self._tx, replaced) if replaced else {}
+        later = events.by_ids(self._tx, redactions) if redactions else {}
+        loaded = client_events.load(self._tx, self._cache, [*earlier.values(), *later.values()])
+        pdus = {}
+        if self._query.filter.federation_format and rows:
+            pdus = client_events.load_pdus(self._tx, self._cache, rows)
+        return _Extras(loaded, {event.event_id: event for event in loaded.values()}, pdus)
+
+    def _shown(
+        self, row: EventRow, event: ClientEvent, membership: str | None, extras: "_Extras"
+    ) -> Shown:
+        unsigned = b""
+        replaced = extras.events.get(row.replaces or 0)
+        if replaced is not None:
+            unsigned = b',"prev_content":%b,"replaces_state":%b' % (
+                replaced.content,
+                _encode(replaced.event_id),
+            )
+        redaction = extras.by_id.get(row.redacted_by or "")
+        if redaction is not None:
+            unsigned += b',"redacted_because":' + redaction.shown(b"")
+        return Shown(event, row, unsigned, membership, extras.pdus.get(row.ev))
+
+    def _window(
+        self,
+        draft: _Draft,
+        line: tuple[int, int, str] | None,
+        section: list[Shown],
+        extras: "_Extras",
+    ) -> Window:
+        shown = [self._shown(one.row, one.event, one.membership, extras) for one in draft.kept]
+        span = draft.span
+        return Window(
+            room=span.room,
+            shown=shown,
+            limited=draft.cut is not None or span.rejoined,
+            prev_batch=_prev_batch(draft),
+            line=None if line is None else line[0],
+            start=draft.start,
+            high=draft.high or 0,
+            state=section,
+            names_changed=draft.names_changed or draft.cut is not None,
+            shareable=span.steady and not span.whole and not draft.judged,
+            senders=frozenset(one.event.sender for one in shown),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Extras:
+    """Events that others refer to, by number and by ID, and PDUs by number."""
+
+    events: Mapping[int, ClientEvent]
+    by_id: Mapping[str, ClientEvent]
+    pdus: Mapping[int, bytes]
+
+
+def timeline_limit(wanted: SyncFilter, cap: int) -> int:
+    """How many events a timeline has at most; `cap` is the server's own limit, -1 for none."""
+    limit = wanted.room.timeline.limit
+    limit = DEFAULT_LIMIT if limit is None else limit
+    return limit if cap < 0 else min(limit, cap)
+
+
+def matches(wanted: EventFilter, event: ClientEvent) -> bool:
+    """Whether an event of a room that matches passes a filter."""
+    if wanted.includes_all:
+        return True
+    return wanted.matches(event.type, event.sender, {"url": None} if event.has_url else {})
+
+
+def _is_linear(timeline: sync.Timeline) -> bool:
+    """Whether each event stands on the whole room as it was left by the one before it."""
+    head = timeline.start
+    for row in timeline.rows:
+        if row.before_pos != head or row.before_line != timeline.rows[0].before_line:
+            return False
+        head = row.head
+    return True
+
+
+def _keys_of(kept: Sequence[_Kept]) -> set[StateKey]:
+    return {(one.row.type, one.row.state_key) for one in kept if one.row.state_key is not None}
+
+
+def _prev_batch(draft: _Draft) -> str:
+    if draft.kept:
+        return history.token(history.just_before(draft.kept[0].row))
+    return f"s{draft.cut if draft.cut is not None else draft.upto}"
+
+
+# --- shaping ---
+
+
+def shared_key(span: Span, query: Query, ignored: frozenset[str], cap: int) -> Hashable | None:
+    """What windows of the same content have in common; None where a window is not to be shared."""
+    if span.changes is None or span.whole or not span.steady:
+        return None
+    positions = [change.pos for change in span.changes if change.kind is Kind.EVENT]
+    if not positions:
+        return None
+    wanted = query.filter
+    return (
+        span.room,
+        positions[0],
+        positions[-1],
+        wanted.room.timeline,
+        wanted.room.state,
+        wanted.federation_format,
+        query.state_after,
+        cap,
+        ignored,
+    )
+
+
+def timeline_json(window: Window, query: Query, now_ms: int) -> bytes:
+    """The `timeline` of a room."""
+    caller = query.caller
+    plain = query.filter.event_fields is None
+    if plain and caller.user_id not in window.senders and window.shareable:
+        if not window.body or now_ms - window.body_ms > BODY_LIFE_MS:
+            window.body = _joined_events(window.shown, query, now_ms)
+            window.body_ms = now_ms
+        body = window.body
+    else:
+        body = _joined_events(window.shown, query, now_ms)
+    limited = b"true" if window.limited else b"false"
+    prev_batch = _encode(window.prev_batch)
+    return b'{"events":[%b],"limited":%b,"prev_batch":%b}' % (body, limited, prev_batch)
+
+
+def state_json(shown: Sequence[Shown], query: Query, now_ms: int) -> bytes:
+    """The `state` or `state_after` of a room."""
+    return b'{"events":[%b]}' % _joined_events(shown, query, now_ms)
+
+
+def _joined_events(shown: Sequence[Shown], query: Query, now_ms: int) -> bytes:
+    return b",".join([_event_json(one, query, now_ms) for one in shown])
+
+
+def _event_json(one: Shown, query: Query, now_ms: int) -> bytes:
+    if one.pdu is not None:
+        return _selected(one.pdu, query.filter.event_fields)
+    row, caller = one.row, query.caller
+    unsigned = b'"age":%d%b' % (max(0, now_ms - row.origin_server_ts), one.unsigned)
+    if one.membership is not None:
+        unsigned += b',"membership":' + _encode(one.membership)
+    if row.txn_id is not None and (row.sender, row.txn_device) == (
+        caller.user_id,
+        caller.device_id,
+    ):
+        unsigned += b',"transaction_id":' + _encode(row.txn_id)
+    return _selected(one.event.shown(unsigned), query.filter.event_fields)
+
+
+def _selected(event: bytes, fields: Sequence[tuple[str, ...]] | None) -> bytes:
+    if fields is None:
+        return event
+    return _encode(select(msgspec.json.decode(event), list(fields)))
