@@ -50,6 +50,7 @@ class Client:
         self,
         method: str,
         template: str,
+        /,
         *parts: str,
         body: Any = None,
         headers: dict[str, str] | None = None,
@@ -66,19 +67,19 @@ class Client:
         path = path_of(full, *parts, **query)
         return self.wire.send(Request(method, path, sent | (headers or {}), content))
 
-    def get(self, template: str, *parts: str, **query: Any) -> Exchange:
+    def get(self, template: str, /, *parts: str, **query: Any) -> Exchange:
         """GET."""
         return self.request("GET", template, *parts, **query)
 
-    def put(self, template: str, *parts: str, body: Any, **query: Any) -> Exchange:
+    def put(self, template: str, /, *parts: str, body: Any, **query: Any) -> Exchange:
         """PUT."""
         return self.request("PUT", template, *parts, body=body, **query)
 
-    def post(self, template: str, *parts: str, body: Any = None, **query: Any) -> Exchange:
+    def post(self, template: str, /, *parts: str, body: Any = None, **query: Any) -> Exchange:
         """POST; without a body an empty object is sent."""
         return self.request("POST", template, *parts, body={} if body is None else body, **query)
 
-    def delete(self, template: str, *parts: str, body: Any = None) -> Exchange:
+    def delete(self, template: str, /, *parts: str, body: Any = None) -> Exchange:
         """DELETE."""
         return self.request("DELETE", template, *parts, body=body)
 

@@ -185,7 +185,7 @@ def check_invalid_alias(world: World) -> None:
     user = world.user()
     for name in ("has:colon", "has\0nul"):
         answer = user.post("/createRoom", body={"room_alias_name": name})
-        answer.refused(400, "M_INVALID_PARAM")
+        answer.refused(400, "M_INVALID_PARAM", "M_BAD_JSON")
 
 
 def check_initial_state(world: World) -> None:

@@ -34,16 +34,6 @@ def check_rooms(world: World) -> None:
     assert chunk[0]["event_id"] == event_id
 
 
-def check_same_transaction(world: World) -> None:
-    """A repeat on the older path is the same transaction as on today's."""
-    user = world.user()
-    room = user.create_room()
-    path = "/rooms/{}/send/m.room.message/{}"
-    body = {"msgtype": "m.text", "body": "Hi"}
-    first = user.put(path, room, "t", body=body).ok()
-    assert user.put(R0 + path, room, "t", body=body).ok() == first
-
-
 def check_sync(world: World) -> None:
     """Sync answers on its older path."""
     user = world.user()

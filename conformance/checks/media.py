@@ -114,7 +114,7 @@ def check_upload_limit(world: World) -> None:
     """An upload beyond the limit is refused before it is read."""
     user = world.user()
     size = upload_limit(user) + 1
-    headers = {"Content-Length": str(size), "Content-Type": "text/plain", "Expect": ""}
+    headers = {"Content-Length": str(size), "Content-Type": "text/plain"}
     answer = user.request("POST", UPLOAD, body=b"", headers=headers)
     answer.refused(413, "M_TOO_LARGE")
 

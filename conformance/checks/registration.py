@@ -71,9 +71,11 @@ def check_name_in_other_case(world: World) -> None:
 
 def check_invalid_name(world: World) -> None:
     """User names with characters that user IDs cannot have are refused."""
-    for name in ("with space", "colon:colon", "exclaim!", "umläut", "", "nul\0"):
+    for name in ("with space", "colon:colon", "exclaim!", "umläut", ""):
         body = {"username": name, "password": PASSWORD}
         world.stranger.post("/register", body=body).refused(400, "M_INVALID_USERNAME")
+    body = {"username": "nul\0", "password": PASSWORD}
+    world.stranger.post("/register", body=body).refused(400, "M_INVALID_USERNAME", "M_BAD_JSON")
 
 
 def check_long_name(world: World) -> None:

@@ -32,7 +32,7 @@ class Request:
         """The body as JSON; None where there is none that can be read."""
         try:
             return json.loads(self.body or b"")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
