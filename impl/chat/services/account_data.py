@@ -8,7 +8,7 @@ from typing import Any
 
 from chat.services.server import Server
 
-from chat.protocol.errors import Forbidden, MethodNotAllowed, NotFound, TooLarge
+from chat.protocol.errors import ChatError, Forbidden, NotFound, TooLarge
 from chat.protocol.identifiers import parse_room_id
 from chat.services.caller import Caller
 from chat.storage import account_data as stored
@@ -18,6 +18,13 @@ from chat.storage.engine import Transaction
 MAX_CONTENT_BYTES = 65_536
 TAGS = "m.tag"
 SERVER_MANAGED = frozenset({"m.fully_read", "m.push_rules"})
+
+
+class ServerManaged(ChatError):
+    """This type of account data is set by an API of its own."""
+
+    errcode = "M_BAD_JSON"
+    status = 405
 
 
 def check_own(caller: Caller, user_id: str) -> None:
@@ -45,11 +52,11 @@ def put(
 ) -> None:
     """Replace the content of one type.
 
-    Raises MethodNotAllowed for types that have an API of their own, TooLarge, NotFound for an
+    Raises ServerManaged for types that have an API of their own, TooLarge, NotFound for an
     unknown room.
     """
     if kind in SERVER_MANAGED:
-        raise MethodNotAllowed(f"{kind} is set by other means")
+        raise ServerManaged(f"{kind} is set by other means")
     text = _text(content)
     server.store.write(lambda tx: stored.put(tx, user_id, _room(tx, room_id), kind, text))
 
