@@ -14,7 +14,7 @@ from chat.protocol.errors import BadJson, NotJson
 
 PROVE = os.environ.get("CHAT_PROVE") == "1"
 pytestmark = pytest.mark.timeout(3600 if PROVE else 300)
-many = settings(max_examples=10_000 if PROVE else 400, deadline=None, derandomize=not PROVE)
+many = settings(max_examples=10_000 if PROVE else 200, deadline=None, derandomize=not PROVE)
 
 MAX_INTEGER = 2**53 - 1
 # Hypothesis leaves surrogates out of st.text() by default (they have no UTF-8 form).
