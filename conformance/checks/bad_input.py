@@ -155,6 +155,12 @@ def check_large_body_of_a_stranger(world: World) -> None:
     world.stranger.post("/login", body=body).refused(413, "M_TOO_LARGE")
 
 
+def check_long_request_line(world: World) -> None:
+    """A request line of more than 64 KiB is refused."""
+    answer = world.user().get("/sync", filter="x" * 70_000)
+    answer.refused(414, "M_TOO_LARGE")
+
+
 def check_unknown_path(world: World) -> None:
     """An unknown path is refused, with and without a token."""
     for client in (world.stranger, world.user()):

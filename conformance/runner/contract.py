@@ -15,6 +15,7 @@ from referencing.jsonschema import DRAFT202012
 from conformance.runner.exchange import Exchange, StepFailed
 
 API = "urn:api"
+LONGEST_REQUEST_LINE_BYTES = 65_536
 METHODS = ("get", "put", "post", "delete")
 Json = dict[str, Any]
 
@@ -54,20 +55,18 @@ class Contract:
     def check(self, exchange: Exchange) -> None:
         """Raises StepFailed unless status, errcode and every field of an answer are described."""
         method = exchange.request.method.lower()
-        path = exchange.request.path.partition("?")[0]
-        routes = [route for route in self._routes if route.pattern.fullmatch(path)]
         if method not in METHODS:
             return
-        found = [route for route in routes if method in route.operations]
-        if not found:
-            self._check_unknown(exchange, known_path=bool(routes))
+        if len(exchange.request.path) > LONGEST_REQUEST_LINE_BYTES:
+            exchange.refused(414, "M_TOO_LARGE")  # before it is known what it is for
             return
-        route = _selected(found, method, exchange)
-        self._check_answer(exchange, route, method)
-
-    def _check_unknown(self, exchange: Exchange, *, known_path: bool) -> None:
-        status = 405 if known_path else 404
-        exchange.refused(status, "M_UNRECOGNIZED")
+        path = exchange.request.path.partition("?")[0]
+        routes = [route for route in self._routes if route.pattern.fullmatch(path)]
+        found = [route for route in routes if method in route.operations]
+        if found:
+            self._check_answer(exchange, _selected(found, method, exchange), method)
+        else:
+            exchange.refused(405 if routes else 404, "M_UNRECOGNIZED")
 
     def _check_answer(self, exchange: Exchange, route: Route, method: str) -> None:
         answers = route.operations[method]["responses"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # conformance/ is no installed package
+clients = importlib.import_module("conformance.client")
 contracts = importlib.import_module("conformance.runner.contract")
 exchanges = importlib.import_module("conformance.runner.exchange")
 run = importlib.import_module("conformance.runner.run")
@@ -121,3 +122,31 @@ def test_each_check_has_a_promise_of_its_own() -> None:
     assert all(check.promise.endswith(".") for check in checks)
     files = {path.stem for path in (Path(run.CHECKS)).glob("*.py")} - {"__init__"}
     assert files == {check.topic for check in checks}
+
+
+def kept(_world: Any) -> None:
+    """A promise that is kept."""
+
+
+def broken(_world: Any) -> None:
+    """A promise that is broken."""
+    answered(403, {"errcode": "M_FORBIDDEN", "error": "No"}).ok()
+
+
+def test_a_broken_promise_is_named_with_its_exchange(capsys: pytest.CaptureFixture[str]) -> None:
+    wire = clients.Wire("http://127.0.0.1:1", None)
+    checks = [run.Check("seats", kept), run.Check("seats", broken)]
+    assert run.run(checks, clients.World(wire, "")) == 1
+    printed = capsys.readouterr().out
+    assert "  ok      A promise that is kept." in printed
+    assert "  FAILED  A promise that is broken." in printed
+    assert "expected 200, got 403" in printed
+    assert "> GET /seats/1" in printed
+    assert '< {"errcode": "M_FORBIDDEN"' in printed
+    assert "1 passed, 1 failed" in printed
+
+
+def test_no_answer_is_a_failure() -> None:
+    wire = clients.Wire("http://127.0.0.1:1", None)
+    with pytest.raises(exchanges.StepFailed, match="no answer"):
+        clients.Client(wire).get("/sync")
