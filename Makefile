@@ -76,7 +76,7 @@ demo-talk: setup ## let two matrix-nio clients register, meet and talk, and prin
 	$(AGAINST) $(BIN)/python demo/talk.py URL
 
 mock: setup ## serve a mock of the published API on port 8009, for client authors
-	$(BIN)/connexion run generated/openapi-3.0.3.yaml --mock all --port 8009 --host 127.0.0.1
+	$(BIN)/python mock_server.py --port 8009
 
 clean: ## remove caches and build leftovers; never data
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,5 +1,6 @@
 """The configuration: what is read, what is refused, and what the operator is told."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
@@ -286,3 +287,20 @@ def test_the_schema_accepts_the_defaults_and_refuses_wrong_values() -> None:
     assert not list(validator.iter_errors(yaml.safe_load(path.read_text())))
     assert list(validator.iter_errors(MINIMAL | {"bcrypt_rounds": 3}))
     assert list(validator.iter_errors({}))
+
+
+def test_a_key_that_nothing_reads_says_so() -> None:
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (Path(__file__).parents[2] / "impl/chat").rglob("*.py")
+        if path.name not in ("kinds.py", "describe.py")
+    )
+    unread = [
+        f"{record.__name__}.{one.name}"
+        for record in describe.sections(Config, with_later=False)
+        for one in fields(record)
+        if not key_of(one).later
+        and not key_of(one).help.startswith("Accepted")
+        and not re.search(rf'\.{one.name}\b|"{one.name}"', code)
+    ]
+    assert unread == []

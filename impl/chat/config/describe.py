@@ -5,11 +5,10 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from chat.config.kinds import Items, Kind, Schema, Section, key_name, key_of, record_schema
+from chat.config.kinds import Items, Schema, Section, key_name, key_of, record_schema
 from chat.config.model import COMING, WITHOUT_EFFECT, Config
 
 # The headings of the documentation, by the first key below each.
@@ -71,7 +70,7 @@ def markdown() -> str:
         if one.name in HEADINGS:
             lines += ["", f"## {HEADINGS[one.name]}", *_TABLE_HEAD]
         lines.append(_row(one))
-    for record in _sections(Config):
+    for record in sections(Config)[1:]:
         lines += ["", f"## Section {record.__name__}", str(record.__doc__), *_TABLE_HEAD]
         lines += [_row(one) for one in fields(record)]
     lines += ["", "## Accepted, not there yet", "", "| key | what it is for |", "|---|---|"]
@@ -103,21 +102,20 @@ def _default(declared: Any) -> str:
     return f"`{text}`"
 
 
-def _sections(record: type[Any]) -> Iterator[type[Any]]:
-    """The records of all sections below `record`, each once, outer ones first."""
-    seen: list[type[Any]] = []
-    _collect_sections(record, seen)
-    yield from seen
+def sections(record: type[Any], *, with_later: bool = True) -> list[type[Any]]:
+    """The record and those of all sections below it, outer ones first; each once."""
+    found = [record]
+    for outer in found:  # grows while it is walked
+        inner = [_record(one) for one in fields(outer) if with_later or not key_of(one).later]
+        found += [one for one in dict.fromkeys(inner) if one is not None and one not in found]
+    return found
 
 
-def _collect_sections(record: type[Any], seen: list[type[Any]]) -> None:
-    for one in fields(record):
-        kind: Kind = key_of(one).kind
-        if isinstance(kind, Items):
-            kind = kind.kind
-        if isinstance(kind, Section) and kind.record not in seen:
-            seen.append(kind.record)
-            _collect_sections(kind.record, seen)
+def _record(one: Any) -> type[Any] | None:
+    kind = key_of(one).kind
+    if isinstance(kind, Items):
+        kind = kind.kind
+    return kind.record if isinstance(kind, Section) else None
 
 
 if __name__ == "__main__":

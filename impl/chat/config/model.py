@@ -283,7 +283,7 @@ class Passwords:
 
     enabled: bool = key(Flag(), "Let users log in with a password.", default=True)
     localdb_enabled: bool = key(
-        Flag(), "Check passwords against this server's database.", default=True
+        Flag(), "Check passwords against this server's database.", default=True, later=True
     )
     pepper: str = key(
         SECRET, "Secret appended to each password before hashing; never change it.", default=""
@@ -370,6 +370,7 @@ class Config:
         Flag(),
         "Answer /.well-known/matrix/server: port 443 of this host takes federation.",
         default=False,
+        later=True,
     )
     extra_well_known_client_content: dict[str, Any] = key(
         Table(), "More content for /.well-known/matrix/client.", default={}
@@ -378,7 +379,7 @@ class Config:
         Url(), "Identity server suggested to clients.", default=None
     )
     admin_contact: str = key(
-        Text(), "How to reach the operator, e.g. mailto:admin@example.org.", default=""
+        Text(), "How to reach the operator, e.g. mailto:admin@example.org.", default="", later=True
     )
     report_stats: bool = key(
         Flag(), "Accepted as in Synapse; nothing is ever reported.", default=False
@@ -494,9 +495,11 @@ class Config:
     )
     enable_set_displayname: bool = key(Flag(), "Let users change their name.", default=True)
     enable_set_avatar_url: bool = key(Flag(), "Let users change their picture.", default=True)
-    enable_3pid_changes: bool = key(Flag(), "Let users change their addresses.", default=True)
+    enable_3pid_changes: bool = key(
+        Flag(), "Let users change their addresses.", default=True, later=True
+    )
     require_auth_for_profile_requests: bool = key(
-        Flag(), "Show profiles to logged-in users only.", default=False
+        Flag(), "Show profiles to logged-in users only.", default=False, later=True
     )
     limit_profile_requests_to_users_who_share_rooms: bool = key(
         Flag(), "Show profiles to users in common rooms only.", default=False, later=True
@@ -511,10 +514,10 @@ class Config:
     )
     presence: Presence = key(Section(Presence), "Who is online.", default={})
     encryption_enabled_by_default_for_room_type: str = key(
-        Choice(("all", "invite", "off")), "New rooms that are encrypted.", default="off"
+        Choice(("all", "invite", "off")), "New rooms that are encrypted.", default="off", later=True
     )
     enable_room_list_search: bool = key(
-        Flag(), "Answer requests for the public room list.", default=True
+        Flag(), "Answer requests for the public room list.", default=True, later=True
     )
     allow_public_rooms_without_auth: bool = key(
         Flag(), "Show the public room list without login.", default=False
@@ -531,21 +534,28 @@ class Config:
     require_membership_for_aliases: bool = key(
         Flag(), "Only members of a room may make aliases for it.", default=True
     )
-    block_non_admin_invites: bool = key(Flag(), "Only administrators may invite.", default=False)
-    forget_rooms_on_leave: bool = key(Flag(), "Leaving a room forgets it.", default=False)
+    block_non_admin_invites: bool = key(
+        Flag(), "Only administrators may invite.", default=False, later=True
+    )
+    forget_rooms_on_leave: bool = key(
+        Flag(), "Leaving a room forgets it.", default=False, later=True
+    )
     filter_timeline_limit: int = key(
         Number(minimum=-1), "Most events of one room in a sync; -1: no limit.", default=100
     )
 
     # Media
-    enable_media_repo: bool = key(Flag(), "Serve uploads and downloads.", default=True)
+    enable_media_repo: bool = key(Flag(), "Serve uploads and downloads.", default=True, later=True)
     media_store_path: Path = key(File(), "Folder for uploaded files.", default="media_store")
     max_upload_size_bytes: int = key(size(), "Largest upload.", default="50M")
     max_image_pixels: int = key(
         size(), "Most pixels of an image that is thumbnailed (32M: 32 Mi pixels).", default="32M"
     )
     dynamic_thumbnails: bool = key(
-        Flag(), "Make any size that is asked for, not only thumbnail_sizes.", default=False
+        Flag(),
+        "Make any size that is asked for, not only thumbnail_sizes.",
+        default=False,
+        later=True,
     )
     thumbnail_sizes: tuple[ThumbnailSize, ...] = key(
         Items(Section(ThumbnailSize)),
@@ -559,10 +569,10 @@ class Config:
         ],
     )
     max_pending_media_uploads: int = key(
-        Number(), "Uploads that a user may have announced and not sent.", default=5
+        Number(), "Uploads that a user may have announced and not sent.", default=5, later=True
     )
     unused_expiration_time_ms: int = key(
-        duration(), "How long an announced upload may be sent.", default="24h"
+        duration(), "How long an announced upload may be sent.", default="24h", later=True
     )
 
     # Rate limits
