@@ -29,6 +29,7 @@ from bench.world import World
 
 SAMPLES_PER_S = 200
 ATTACH_S = 0.5
+WAITING = "acquire_with_timeout (gevent/_threading.py)"  # a pool's thread that waits for work
 FRAME = re.compile(r"(?P<name>.*) \((?P<file>[^()]*):(?P<line>\d+)\)")
 
 
@@ -55,12 +56,12 @@ def recorded(pid: int, raw: Path) -> Iterator[None]:
 
 
 def samples(raw: str) -> list[Sample]:
-    """Read collapsed stacks, one `frame;frame;… count` per line."""
+    """Read collapsed stacks, one `frame;frame;… count` per line; threads that wait are left out."""
     found = []
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
         found.append(Sample(stack.split(";"), int(count)))
-    return found
+    return [sample for sample in found if by_function(sample.frames[-1]) != WAITING]
 
 
 def by_function(frame: str) -> str:

@@ -7,6 +7,8 @@ RAW = f"""\
 {OUTER};send (/x/impl/a.py:5) 3
 {OUTER};send (/x/impl/a.py:6);send (/x/impl/a.py:7) 2
 serve (/opt/lib/python3.11/site-packages/gunicorn/w.py:12) 1
+run (/opt/lib/python3.11/site-packages/gevent/threadpool.py:1);\
+acquire_with_timeout (/opt/lib/python3.11/site-packages/gevent/_threading.py:36) 9
 """
 
 
