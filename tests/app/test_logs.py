@@ -76,7 +76,7 @@ def test_a_message_stays_on_its_line() -> None:
 
 def test_a_line_begins_with_the_time_in_utc() -> None:
     record = logging.LogRecord("a", logging.INFO, "", 0, "x", (), None)
-    record.created = 0.5
+    record.created, record.msecs = 0.5, 500.0
     assert logs.LineFormatter().format(record).startswith("1970-01-01T00:00:00.500Z INFO ")
 
 

@@ -3,7 +3,9 @@
 import json
 import logging
 import logging.config
+import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,26 @@ from chat.config.model import Config
 # Every attribute that a record has by itself; whatever else it carries came in by `extra`.
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"asctime", "message", "taskName"}
 
+_PLAIN = re.compile(r'[^ "=]+')
+
 
 class LineFormatter(logging.Formatter):
     """Writes a record on one line, its `extra` as key=value; tracebacks follow on their own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's own name
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         facts = "".join(
             f" {name}={_one_word(value)}"
             for name, value in vars(record).items()
             if name not in _OWN_ATTRIBUTES
         )
         message = _one_line(record.message)
-        return f"{time[:-6]}Z {record.levelname} {record.process} {record.name}: {message}{facts}"
+        time = f"{_second(int(record.created))}.{int(record.msecs):03}Z"
+        return f"{time} {record.levelname} {record.process} {record.name}: {message}{facts}"
+
+
+@lru_cache(maxsize=2)  # many records share their second
+def _second(timestamp_s: int) -> str:
+    return datetime.fromtimestamp(timestamp_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _one_line(text: str) -> str:
@@ -38,8 +47,7 @@ def _one_line(text: str) -> str:
 
 def _one_word(value: object) -> str:
     text = str(value)
-    plain = text.isprintable() and not any(mark in text for mark in ' "=')
-    return text if plain and text else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) and text.isprintable() else json.dumps(text)
 
 
 class RequestFormatter(logging.Formatter):
