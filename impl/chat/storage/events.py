@@ -129,6 +129,8 @@ def by_id(tx: Transaction, event_id: str) -> EventRow | None:
 
 def by_ids(tx: Transaction, event_ids: Collection[str]) -> dict[str, EventRow]:
     """The known events among these IDs."""
+    if not event_ids:
+        return {}
     rows = tx.rows(
         f"SELECT {_OWN} FROM event WHERE event_id = ANY(:ids)",  # noqa: S608 - columns
         ids=list(event_ids),
@@ -138,6 +140,8 @@ def by_ids(tx: Transaction, event_ids: Collection[str]) -> dict[str, EventRow]:
 
 def by_numbers(tx: Transaction, evs: Collection[int]) -> dict[int, EventRow]:
     """The events with these numbers."""
+    if not evs:
+        return {}
     rows = tx.rows(
         f"SELECT {_OWN} FROM event WHERE ev = ANY(:evs)",  # noqa: S608 - columns
         evs=list(evs),

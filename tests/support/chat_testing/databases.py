@@ -208,11 +208,19 @@ def postgres_store(postgres_database: Database) -> Iterator[Store]:
         yield opened
 
 
+FOLLOWING = ("FROM change_log", "pg_notify")  # what notifiers do in the background
+
+
 @contextmanager
 def statements(store: Store) -> Iterator[list[str]]:
-    """The statements that the store executes meanwhile."""
+    """The statements that the store executes meanwhile, but for those that follow the log."""
     seen: list[str] = []
-    store.observer = seen.append
+
+    def observe(sql: str) -> None:
+        if not any(mark in sql for mark in FOLLOWING):
+            seen.append(sql)
+
+    store.observer = observe
     try:
         yield seen
     finally:

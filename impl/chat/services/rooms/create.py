@@ -125,9 +125,9 @@ def _check_bounds(server: Server, wish: Wish) -> None:
 
 def _profiles(user_ids: list[str], tx: Transaction) -> dict[str, dict[str, Any]]:
     """The profiles of users. Raises InvalidParam where one does not exist."""
-    for user_id in user_ids:
-        if not users.exists(tx, user_id):
-            raise InvalidParam(f"There is no user {user_id}")
+    unknown = users.unknown(tx, user_ids)
+    if unknown:
+        raise InvalidParam(f"There is no user {unknown[0]}")
     found = users.profiles(tx, user_ids)
     return {
         user_id: {

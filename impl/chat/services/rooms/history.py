@@ -97,10 +97,9 @@ def messages(
         first = origin if start is None else _place(tx, seen_by, start)
         last = edge if stop is None else _place(tx, seen_by, stop)
         rows, end = reader.page(first, last, min(limit, MAX_EVENTS), backwards=backwards)
-        begin = first if first != END else _newest(tx, seen_by)
         return Page(
             reader.show(rows),
-            token(begin),
+            token(first if first != END else reader.newest),
             None if end is None else token(end),
             reader.members_of(rows),
         )
@@ -168,7 +167,10 @@ def _visible_event(
 
 
 class _Reader:
-    """Reads a room's history as one user may see it, through a filter."""
+    """Reads a room's history as one user may see it, through a filter.
+
+    `newest` is the point after the first event that a page looked at.
+    """
 
     def __init__(
         self,
@@ -183,6 +185,7 @@ class _Reader:
         self._caller = caller
         self._view = seen_by
         self._filter = event_filter
+        self.newest = START
 
     def page(
         self, start: Place, stop: Place, limit: int, *, backwards: bool
@@ -198,6 +201,8 @@ class _Reader:
         while len(found) < limit and read < MAX_READ:
             wanted = limit - len(found) + (read > 0) * limit
             rows = events.page(self._tx, room, start, stop, wanted, backwards=backwards)
+            if rows and not read:
+                self.newest = rows[0].place
             read += len(rows)
             for row in self._chosen(rows):
                 found.append(row)
@@ -270,8 +275,3 @@ def place_of(tx: Transaction, room: int, text: str) -> Place:
 
 def _place(tx: Transaction, seen_by: View, text: str) -> Place:
     return place_of(tx, seen_by.room.room, text)
-
-
-def _newest(tx: Transaction, seen_by: View) -> Place:
-    rows = events.page(tx, seen_by.room.room, END, START, 1, backwards=True)
-    return rows[0].place if rows else START

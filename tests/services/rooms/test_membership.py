@@ -1,0 +1,216 @@
+"""Who may join, invite, leave, remove, ban and knock."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chat.protocol.errors import (
+    BadState,
+    Forbidden,
+    GuestAccessForbidden,
+    InvalidParam,
+    NotFound,
+    Unknown,
+)
+from chat.services.caller import Caller
+from chat.services.rooms import membership, state
+from chat.services.rooms.create import Wish, create_room
+from chat.services.server import Server
+from chat.storage import rooms, streams, users
+from chat_testing.callers import a_user
+
+PUBLIC = Wish(preset="public_chat")
+
+
+@pytest.fixture
+def alice(server: Server) -> Caller:
+    return a_user(server, "alice")
+
+
+@pytest.fixture
+def bob(server: Server) -> Caller:
+    return a_user(server, "bob")
+
+
+@pytest.fixture
+def carol(server: Server) -> Caller:
+    return a_user(server, "carol")
+
+
+def membership_of(server: Server, user: Caller, room_id: str) -> str | None:
+    found = server.store.read(lambda tx: rooms.local_member(tx, user.user_id, room_id))
+    return None if found is None else found.membership
+
+
+def test_public_rooms_are_open_and_private_ones_are_not(
+    server: Server, alice: Caller, bob: Caller
+) -> None:
+    public, private = create_room(server, alice, PUBLIC), create_room(server, alice, Wish())
+    membership.join(server, bob, public)
+    assert membership_of(server, bob, public) == "join"
+    with pytest.raises(Forbidden):
+        membership.join(server, bob, private)
+    assert membership_of(server, bob, private) is None
+
+
+def test_joining_again_changes_nothing(server: Server, alice: Caller, bob: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    membership.join(server, bob, room_id)
+    before = server.store.read(streams.head)
+    membership.join(server, bob, room_id, "once more")
+    assert server.store.read(streams.head) == before
+
+
+def test_an_alias_stands_for_its_room(server: Server, alice: Caller) -> None:
+    room_id = create_room(server, alice, Wish(alias_name="tea"))
+    assert membership.room_named(server, "#tea:a.example") == room_id
+    assert membership.room_named(server, room_id) == room_id
+    with pytest.raises(NotFound):
+        membership.room_named(server, "#coffee:a.example")
+    with pytest.raises(InvalidParam):
+        membership.room_named(server, "tea")
+
+
+def test_invited_users_may_join_or_decline(
+    server: Server, alice: Caller, bob: Caller, carol: Caller
+) -> None:
+    room_id = create_room(server, alice, Wish())
+    membership.invite(server, alice, room_id, bob.user_id, "welcome")
+    membership.invite(server, alice, room_id, carol.user_id)
+    membership.join(server, bob, room_id)
+    membership.leave(server, carol, room_id)
+    assert membership_of(server, bob, room_id) == "join"
+    assert membership_of(server, carol, room_id) == "leave"
+
+
+def test_unreachable_and_unknown_users_are_not_invited(server: Server, alice: Caller) -> None:
+    room_id = create_room(server, alice, Wish())
+    for user_id in ("bob", "@bob:elsewhere.example"):
+        with pytest.raises(InvalidParam):
+            membership.invite(server, alice, room_id, user_id)
+    with pytest.raises(NotFound):
+        membership.invite(server, alice, room_id, "@nobody:a.example")
+
+
+def test_leaving_twice_is_leaving_once(server: Server, alice: Caller, bob: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    membership.join(server, bob, room_id)
+    membership.leave(server, bob, room_id)
+    before = server.store.read(streams.head)
+    membership.leave(server, bob, room_id)
+    assert server.store.read(streams.head) == before
+
+
+def test_a_room_never_entered_cannot_be_left(server: Server, alice: Caller, bob: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    with pytest.raises(NotFound):
+        membership.leave(server, bob, room_id)
+    for act in (membership.join, membership.knock, membership.leave):
+        with pytest.raises(NotFound):
+            act(server, bob, "!nowhere:a.example")
+
+
+def test_only_those_present_are_kicked(
+    server: Server, alice: Caller, bob: Caller, carol: Caller
+) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    membership.join(server, bob, room_id)
+    with pytest.raises(Forbidden):
+        membership.kick(server, bob, room_id, alice.user_id)
+    membership.kick(server, alice, room_id, bob.user_id, "rude")
+    assert membership_of(server, bob, room_id) == "leave"
+    for absent in (bob, carol):
+        with pytest.raises(Forbidden):
+            membership.kick(server, alice, room_id, absent.user_id)
+
+
+def test_a_kick_lifts_no_ban(server: Server, alice: Caller, bob: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    membership.ban(server, alice, room_id, bob.user_id)
+    with pytest.raises(Forbidden):
+        membership.join(server, bob, room_id)
+    with pytest.raises(Forbidden):
+        membership.kick(server, alice, room_id, bob.user_id)
+    with pytest.raises(Forbidden):
+        membership.leave(server, bob, room_id)
+    assert membership_of(server, bob, room_id) == "ban"
+    membership.unban(server, alice, room_id, bob.user_id)
+    membership.join(server, bob, room_id)
+
+
+def test_only_bans_are_lifted(server: Server, alice: Caller, bob: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    membership.join(server, bob, room_id)
+    with pytest.raises(BadState):
+        membership.unban(server, alice, room_id, bob.user_id)
+
+
+def test_rooms_are_forgotten_after_leaving(server: Server, alice: Caller, bob: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    with pytest.raises(NotFound):
+        membership.forget(server, bob, room_id)
+    membership.join(server, bob, room_id)
+    with pytest.raises(Unknown):
+        membership.forget(server, bob, room_id)
+    membership.leave(server, bob, room_id)
+    assert state.whole(server, bob, room_id)
+    membership.forget(server, bob, room_id)
+    with pytest.raises(Forbidden):
+        state.whole(server, bob, room_id)
+    membership.join(server, bob, room_id)
+    assert state.whole(server, bob, room_id)
+
+
+def test_guests_join_where_they_are_welcome(server: Server, alice: Caller) -> None:
+    guest = replace(a_user(server, "guest"), is_guest=True)
+    closed = create_room(server, alice, PUBLIC)
+    welcome = (("m.room.guest_access", ""), {"guest_access": "can_join"})
+    opened = create_room(server, alice, replace(PUBLIC, initial_state=[welcome]))
+    with pytest.raises(GuestAccessForbidden):
+        membership.join(server, guest, closed)
+    membership.join(server, guest, opened)
+    assert membership_of(server, guest, opened) == "join"
+
+
+def test_knocking(server: Server, alice: Caller, bob: Caller) -> None:
+    rule = (("m.room.join_rules", ""), {"join_rule": "knock"})
+    room_id = create_room(server, alice, Wish(initial_state=[rule]))
+    membership.knock(server, bob, room_id, "let me in")
+    assert membership_of(server, bob, room_id) == "knock"
+    membership.invite(server, alice, room_id, bob.user_id)
+    membership.join(server, bob, room_id)
+    private = create_room(server, alice, Wish())
+    with pytest.raises(Forbidden):
+        membership.knock(server, bob, private)
+
+
+@pytest.mark.parametrize("join_rule", ["restricted", "knock_restricted"])
+def test_members_of_an_allowed_room_may_join(
+    server: Server, alice: Caller, bob: Caller, carol: Caller, join_rule: str
+) -> None:
+    club = create_room(server, alice, PUBLIC)
+    rule: dict[str, Any] = {
+        "join_rule": join_rule,
+        "allow": [{"type": "m.room_membership", "room_id": club}, "nonsense"],
+    }
+    room_id = create_room(server, alice, Wish(initial_state=[(("m.room.join_rules", ""), rule)]))
+    membership.join(server, bob, club)
+    membership.join(server, bob, room_id)
+    assert membership_of(server, bob, room_id) == "join"
+    with pytest.raises(Forbidden):
+        membership.join(server, carol, room_id)
+
+
+def test_a_changed_profile_reaches_all_rooms(server: Server, alice: Caller) -> None:
+    room_ids = [create_room(server, alice, Wish()) for _ in range(3)]
+    left = create_room(server, alice, Wish())
+    membership.leave(server, alice, left)
+    server.store.write(
+        lambda tx: users.set_profile_field(tx, alice.user_id, "displayname", "Alicia")
+    )
+    membership.carry_profile(server, alice.user_id)
+    for room_id in room_ids:
+        shown = state.joined_members(server, alice, room_id)
+        assert shown[alice.user_id].displayname == "Alicia"
+    assert membership_of(server, alice, left) == "leave"
