@@ -99,7 +99,9 @@ class Bundle:
             item = paths.setdefault(operation.path, {})
             if operation.aliases:
                 item["x-aliases"] = sorted(operation.aliases)
-            item[operation.method] = self._operation(operation)
+            described = self._operation(operation)
+            sharing = item.get(operation.method)
+            item[operation.method] = _merged(sharing, described) if sharing else described
         return {
             "openapi": "3.1.0",
             "info": {"title": TITLE, "version": "1.19", "description": DESCRIPTION},
@@ -187,6 +189,41 @@ class Bundle:
             self.components[unique] = self._plain(target, found)
         siblings = {w: v for w, v in node.items() if w in ("description", "deprecated")}
         return {"$ref": f"#/components/schemas/{unique}"} | siblings
+
+
+def _merged(one: Json, other: Json) -> Json:
+    """Two operations on one path and method as OpenAPI can say it: either body, either answer."""
+    plain, special = (one, other) if "x-selected-by" in other else (other, one)
+    merged = special | plain
+    merged["description"] = f"{plain['description']} {special['description']}"
+    parameters = {p["name"]: p for p in special.get("parameters", [])}
+    parameters = {name: p | {"required": p["in"] == "path"} for name, p in parameters.items()}
+    parameters |= {p["name"]: p for p in plain.get("parameters", [])}
+    merged["parameters"] = list(parameters.values())
+    bodies = [node["requestBody"] for node in (plain, special) if "requestBody" in node]
+    if len(bodies) == 2:
+        schemas = [body["content"]["application/json"]["schema"] for body in bodies]
+        media = bodies[0]["content"]["application/json"] | {"schema": {"anyOf": schemas}}
+        merged["requestBody"] = bodies[0] | {"content": {"application/json": media}}
+    merged["responses"] = {
+        status: _either(
+            [node["responses"][status] for node in (plain, special) if status in node["responses"]]
+        )
+        for status in sorted({*plain["responses"], *special["responses"]})
+    }
+    return merged
+
+
+def _either(responses: list[Json]) -> Json:
+    schemas = [
+        response["content"]["application/json"]["schema"]
+        for response in responses
+        if "application/json" in response.get("content", {})
+    ]
+    if len(schemas) < 2 or schemas[0] == schemas[1]:
+        return responses[0]
+    media = responses[0]["content"]["application/json"] | {"schema": {"anyOf": schemas}}
+    return responses[0] | {"content": {"application/json": media}}
 
 
 def _error_schema(codes: dict[str, str]) -> Json:

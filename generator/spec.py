@@ -163,8 +163,9 @@ class Spec:
                 node = item[method]
                 raw = [*item.get("parameters", []), *node.get("parameters", [])]
                 parameters = tuple(self._parameter(file, one) for one in raw)
-                aliases = tuple(self.aliases.get(path, ()))
-                yield Operation(file, path, method, node, aliases, parameters)
+                # A space at the end tells apart two operations on one path (x-selected-by).
+                aliases = tuple(old.rstrip() for old in self.aliases.get(path, ()))
+                yield Operation(file, path.rstrip(), method, node, aliases, parameters)
 
     def _parameter(self, file: str, node: Json) -> Parameter:
         home, found = self.resolve(file, node)

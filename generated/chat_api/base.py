@@ -58,7 +58,8 @@ class Operation:
     """An operation as spec/ describes it. `paths` are the template of today and its old forms.
 
     `body` is the type of the body, None where none is read; `check` the type against which an open
-    body is checked beside. `rate_limit` is a rc_* key of the configuration.
+    body is checked beside. `rate_limit` is a rc_* key of the configuration. Where two operations
+    share path and method, the one with `selected_by` answers requests that carry this field.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Operation:
     guests: bool = False
     max_body_bytes: int = 1_048_576
     status: int = 200
+    selected_by: tuple[Literal["query", "body"], str] | None = None
 
 
 class Router(Protocol[RouterCtx]):

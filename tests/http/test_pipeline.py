@@ -21,6 +21,7 @@ from chat.http.dispatch import Dispatcher
 from chat.http.pipeline import Application
 from chat.http.responses import redirect
 from chat.protocol.errors import Forbidden, InteractiveAuthRequired, UnknownToken
+from chat.services.accounts.last_seen import LastSeen
 from chat.services.caller import Caller
 from chat.services.ratelimit import RateLimits
 
@@ -119,6 +120,8 @@ class World:
         self.now = 1_000_000
         limit = {"rc_test": RateLimit(per_second=1, burst_count=2)}
         server = SimpleNamespace(
+            clock=SimpleNamespace(now_ms=lambda: self.now),
+            last_seen=LastSeen(),
             limits=RateLimits(limit, SimpleNamespace(now_ms=lambda: self.now)),
             config=SimpleNamespace(max_upload_size_bytes=1000),
         )
@@ -316,8 +319,64 @@ def test_head_is_answered_like_get_without_its_body(world):
 
 
 def test_two_operations_cannot_share_a_path(world):
-    with pytest.raises(ValueError, match="two operations"):
+    with pytest.raises(ValueError, match="the same path"):
         world.dispatcher.add(operation("GET", "/_matrix/client/versions", Nothing), world.echo)
+
+
+class Plain(Struct, frozen=True):
+    """A body with one field."""
+
+    user_id: str
+
+
+class Special(Struct, frozen=True):
+    """A body of an operation on the same path."""
+
+    medium: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainRequest:
+    """A request of the one."""
+
+    body: Plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialRequest:
+    """A request of the other."""
+
+    body: Special
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        (b'{"user_id":"@a:b"}', PlainRequest(body=Plain("@a:b"))),
+        (b'{"medium":"email","user_id":"x"}', SpecialRequest(body=Special("email"))),
+        (b"{}", (400, "M_MISSING_PARAM")),
+        (b"[]", (400, "M_BAD_JSON")),
+        (b"{", (400, "M_NOT_JSON")),
+    ],
+)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_field_of_the_body_selects_between_operations_on_one_path(world, body, seen, reverse):
+    plain = operation("POST", "/shared", PlainRequest, body=Plain)
+    special = operation(
+        "POST", "/shared", SpecialRequest, body=Special, selected_by=("body", "medium")
+    )
+    for one in (special, plain) if reverse else (plain, special):
+        world.dispatcher.add(one, world.echo)
+    response = world.client.post("/shared", data=body)
+    assert (world.seen[0][1] if world.seen else refusal(response)) == seen
+
+
+@pytest.mark.parametrize(("query", "status"), [("?room_id=!r:a", 404), ("", 200)])
+def test_a_field_of_the_query_selects_and_what_is_unfilled_is_unknown(world, query, status):
+    world.dispatcher.add(operation("GET", "/shared", Nothing), world.echo)
+    special = operation("GET", "/shared", Nothing, selected_by=("query", "room_id"))
+    world.dispatcher.add(special, None)
+    assert world.client.get(f"/shared{query}").status_code == status
 
 
 def test_flask_answers_what_no_operation_has(world):

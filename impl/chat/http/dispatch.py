@@ -74,9 +74,7 @@ class Dispatcher:
         for segment in segments:
             node = node.grow(segment)
         method = route.operation.method
-        if method in node.routes:
-            raise ValueError(f"two operations for {method} {template}")
-        node.routes[method] = route
+        node.routes[method] = _shared(node.routes.get(method), route)
         self._depth = max(self._depth, len(segments))
         if "{" not in template:
             self._fixed[template] = node.routes
@@ -106,8 +104,19 @@ class Dispatcher:
         return self._root.ends([_decoded(part) for part in path.split("/")[1:]], 0, ())
 
 
+def _shared(known: Route | None, added: Route) -> Route:
+    """The route for a path and method that `known` may have already: see `Route.selected`."""
+    if known is None:
+        return added
+    plain, special = (known, added) if added.operation.selected_by else (added, known)
+    if plain.operation.selected_by or not special.operation.selected_by:
+        raise ValueError(f"{known.operation.id} and {added.operation.id} have the same path")
+    plain.special = special
+    return plain
+
+
 def _filled(route: Route) -> Route:
-    if route.handler is None:
+    if route.handler is None and route.special is None:
         raise Unrecognized("This server does not offer this")
     return route
 

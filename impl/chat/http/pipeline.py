@@ -122,9 +122,14 @@ class Application:
         limits.count(self._server.limits, operation, context)
         content: Any = body
         if body is not None and route.body_kind == "json":
-            content = route.body(body.read_all() if signed is None else signed)
+            raw = body.read_all() if signed is None else signed
+            route = route.selected(request.query, raw)
+            content = route.body(raw)
+        elif route.special is not None:
+            route = route.selected(request.query, b"")
         record = route.request(path_values, request.query, environ, content)
-        assert route.handler is not None
+        if route.handler is None:
+            raise Unrecognized("This server does not offer this")
         answer = route.handler(context, record)
         return (
             answer if isinstance(answer, RawResponse) else json_response(answer, operation.status)

@@ -13,9 +13,14 @@ from chat.protocol.errors import ChatError, InvalidParam, NotJson
 
 MAX_QUERY_FIELDS = 1000
 
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
 
 class Route:
-    """`operation`, the function that fills it (None: none does), and one template of its path."""
+    """`operation`, the function that fills it (None: none does), and one template of its path.
+
+    `special` is the route of the operation on the same path for requests with a certain field.
+    """
 
     __slots__ = (
         "_decode",
@@ -26,6 +31,7 @@ class Route:
         "handler",
         "operation",
         "resource",
+        "special",
     )
 
     def __init__(
@@ -37,6 +43,7 @@ class Route:
         self.operation = operation
         self.handler = handler
         self.resource = _resource(operation)
+        self.special: Route | None = None
         named = {p.name: p.field for p in operation.parameters if p.place == "path"}
         names = re.findall(r"\{(\w+)\}", template or operation.paths[0])
         self._path_fields = tuple(named[name] for name in names)
@@ -47,6 +54,18 @@ class Route:
         self.body_kind = _body_kind(operation)
         if self.body_kind == "json":
             self._decode = msgspec.json.Decoder(operation.body).decode
+
+    def selected(self, query: str, raw: bytes) -> "Route":
+        """This route, or the special one where the request carries the field that selects it."""
+        if self.special is None or self.special.operation.selected_by is None:
+            return self
+        place, name = self.special.operation.selected_by
+        if place == "query":
+            return self.special if any(field == name for field, _ in _pairs(query)) else self
+        try:
+            return self.special if name in _decode_fields(raw or b"{}") else self
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self  # which says what is wrong with the body
 
     def body(self, raw: bytes) -> Any:
         """The JSON body as its type. Raises NotJson, BadJson, MissingParam."""
