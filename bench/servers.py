@@ -56,7 +56,8 @@ def _database(name: str) -> Iterator[tuple[dict[str, int], str | dict[str, Any]]
         if cluster is None:
             raise Unmeasurable("PostgreSQL is not installed")
         database = cluster.new_database()
-        yield {"db": _postmaster(cluster)}, {"name": database.name, "args": database.args}
+        args = database.args | {"cp_min": 5, "cp_max": 10}  # the defaults
+        yield {"db": _postmaster(cluster)}, {"name": database.name, "args": args}
 
 
 def _postmaster(cluster: PostgresCluster) -> int:
