@@ -86,8 +86,7 @@ def _route(writer: StubWriter, operation: Operation) -> str:
         arguments.append("guests=True")
     if "x-max-body-bytes" in node:
         arguments.append(f"max_body_bytes={node['x-max-body-bytes']}")
-    for place, name in node.get("x-selected-by", {}).items():
-        arguments.append(f"selected_by={(place, name)!r}")
+    arguments += [f"selected_by={item!r}" for item in node.get("x-selected-by", {}).items()]
     status = next((s for s, _ in writer.schemas.json_answers(operation)), "200")
     if status != "200":
         arguments.append(f"status={status}")

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-
 import spec_check
+import yaml
 
 REMOVED = object()
 FILE = "demo/things.yaml"

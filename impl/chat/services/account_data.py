@@ -6,11 +6,10 @@ Spec: client-server-api/#client-config, #room-tagging, #filtering
 import json
 from typing import Any
 
-from chat.services.server import Server
-
 from chat.protocol.errors import ChatError, Forbidden, NotFound, TooLarge
 from chat.protocol.identifiers import parse_room_id
 from chat.services.caller import Caller
+from chat.services.server import Server
 from chat.storage import account_data as stored
 from chat.storage import rooms, users
 from chat.storage.engine import Transaction

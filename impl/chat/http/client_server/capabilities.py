@@ -1,9 +1,9 @@
 """Capabilities."""
 
-from chat.services.rooms.create import OFFERED_VERSIONS
 from chat_api.client_server.capabilities import GetCapabilitiesRequest, GetCapabilitiesResponse
 
 from chat.http.context import Context
+from chat.services.rooms.create import OFFERED_VERSIONS
 
 
 def get_capabilities(ctx: Context, _request: GetCapabilitiesRequest, /) -> GetCapabilitiesResponse:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from chat.services.server import Server
-
 from chat.protocol.errors import Forbidden, InvalidParam, NotFound
 from chat.services.accounts import interactive, login, passwords, tokens
 from chat.services.accounts.interactive import Completed, Guarded
 from chat.services.accounts.register import check_password_policy
 from chat.services.caller import Caller
+from chat.services.server import Server
 from chat.storage import devices, users
 from chat.storage.devices import Device
 from chat.storage.engine import Transaction

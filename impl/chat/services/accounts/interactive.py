@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chat.services.server import Server
-
 from chat.protocol.errors import ChatError, Forbidden, InteractiveAuthRequired, LimitExceeded
+from chat.services.server import Server
 from chat.storage import uia
 from chat.storage.engine import Transaction
 from chat.storage.uia import UiaSession

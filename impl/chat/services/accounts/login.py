@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chat.services.server import Server
-
 from chat.protocol.errors import Forbidden, InvalidIdentifier, Unknown, UserDeactivated
 from chat.protocol.identifiers import localpart_of, parse_user_id, server_of
 from chat.services.accounts import passwords, tokens
 from chat.services.accounts.tokens import Login
+from chat.services.server import Server
 from chat.storage import users
 from chat.storage.users import User
 

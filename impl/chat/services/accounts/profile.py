@@ -6,9 +6,6 @@ Spec: client-server-api/#profiles
 import re
 from typing import Any
 
-from chat.services.rooms import membership
-from chat.services.server import Server
-
 from chat.protocol import canonical_json
 from chat.protocol.errors import (
     BadJson,
@@ -21,6 +18,8 @@ from chat.protocol.errors import (
 )
 from chat.protocol.identifiers import parse_user_id
 from chat.services.caller import Caller
+from chat.services.rooms import membership
+from chat.services.server import Server
 from chat.storage import users
 from chat.storage.engine import Transaction
 

@@ -6,8 +6,6 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from chat.services.server import Server
-
 from chat.protocol.errors import (
     Forbidden,
     InvalidIdentifier,
@@ -22,6 +20,7 @@ from chat.services.accounts import interactive, passwords, tokens
 from chat.services.accounts.interactive import Completed, Guarded
 from chat.services.accounts.login import DeviceWish
 from chat.services.accounts.tokens import Login
+from chat.services.server import Server
 from chat.storage import users
 from chat.storage.engine import Transaction
 from chat.storage.users import User

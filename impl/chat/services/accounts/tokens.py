@@ -3,10 +3,9 @@
 import secrets
 from dataclasses import dataclass
 
-from chat.services.server import Server
-
 from chat.protocol.errors import UnknownToken
 from chat.services.caller import Caller
+from chat.services.server import Server
 from chat.storage import devices
 from chat.storage.engine import Transaction
 

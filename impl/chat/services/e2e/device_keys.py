@@ -6,12 +6,11 @@ Spec: client-server-api/#key-management-api
 import json
 from typing import Any
 
-from chat.services.server import Server
-
 from chat.protocol import canonical_json
 from chat.protocol.errors import InvalidParam, Unknown
 from chat.protocol.identifiers import parse_user_id
 from chat.services.caller import Caller
+from chat.services.server import Server
 from chat.storage import keys
 from chat.storage.engine import Transaction
 from chat.storage.keys import OneTimeKey

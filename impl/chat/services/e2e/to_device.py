@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-from chat.services.server import Server
-
 from chat.protocol.identifiers import parse_user_id
 from chat.services.caller import Caller
+from chat.services.server import Server
 from chat.storage import devices, keys
 from chat.storage.engine import Transaction
 

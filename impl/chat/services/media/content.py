@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from chat.services.server import Server
-
 from chat.protocol.errors import NotFound, TooLarge
 from chat.protocol.identifiers import parse_mxc
+from chat.services.server import Server
 from chat.storage import media
 from chat.storage.media import Media
 

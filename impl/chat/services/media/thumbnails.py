@@ -7,7 +7,6 @@ image is bounded. Spec: client-server-api/#thumbnails
 import io
 from pathlib import Path
 
-from chat.services.server import Server
 from gevent.threadpool import ThreadPool
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -15,6 +14,7 @@ from chat.config.model import ThumbnailSize
 from chat.protocol.errors import InvalidParam, TooLarge, Unknown
 from chat.services.media import content
 from chat.services.media.content import Content
+from chat.services.server import Server
 from chat.storage.media import Media
 
 READABLE = ("PNG", "JPEG", "GIF", "WEBP")
