@@ -224,8 +224,8 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
         )
         environ["wsgi.multithread"] = True
         environ["chat.listener"] = listener
-        environ["REMOTE_ADDR"] = _client_address(listener, environ)
-        environ["wsgi.url_scheme"] = _scheme(listener, environ)
+        environ["REMOTE_ADDR"] = client_address(listener, environ)
+        environ["wsgi.url_scheme"] = scheme(listener, environ)
         return response, environ
 
     def _answer(self, response: OneWriteResponse, environ: dict[str, Any]) -> None:
@@ -259,7 +259,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
             log.debug("refusal not sent", extra={"error": repr(error)})
 
 
-def _client_address(listener: Listener, environ: dict[str, Any]) -> str:
+def client_address(listener: Listener, environ: dict[str, Any]) -> str:
     """The client's IP address: of the connection, or as the proxy behind it says.
 
     The last X-Forwarded-For entry counts: what stands before it is the client's own claim.
@@ -270,7 +270,8 @@ def _client_address(listener: Listener, environ: dict[str, Any]) -> str:
     return address.removeprefix("::ffff:")  # IPv4 on a socket for both
 
 
-def _scheme(listener: Listener, environ: dict[str, Any]) -> str:
+def scheme(listener: Listener, environ: dict[str, Any]) -> str:
+    """How the client speaks to us, or to the proxy in front: http or https."""
     if listener.x_forwarded and environ.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
         return str(environ["HTTP_X_FORWARDED_PROTO"])
     return "https" if listener.tls else "http"
