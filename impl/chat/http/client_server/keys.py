@@ -1,9 +1,10 @@
 """Encryption keys of devices."""
 
-from chat_api.base import unfilled
 from chat_api.client_server.keys import (
     ClaimKeysRequest,
     ClaimKeysResponse,
+    GetKeysChangesRequest,
+    GetKeysChangesResponse,
     QueryKeysRequest,
     QueryKeysResponse,
     UploadKeysRequest,
@@ -12,8 +13,7 @@ from chat_api.client_server.keys import (
 
 from chat.http.context import Context
 from chat.services.e2e import device_keys
-
-get_keys_changes = unfilled
+from chat.services.sync.request import changed_lists
 
 
 def upload_keys(ctx: Context, request: UploadKeysRequest, /) -> UploadKeysResponse:
@@ -35,3 +35,9 @@ def claim_keys(ctx: Context, request: ClaimKeysRequest, /) -> ClaimKeysResponse:
     """POST /keys/claim"""
     claimed = device_keys.claim(ctx.server, request.body.one_time_keys)
     return ClaimKeysResponse(one_time_keys=claimed, failures={})
+
+
+def get_keys_changes(ctx: Context, request: GetKeysChangesRequest, /) -> GetKeysChangesResponse:
+    """GET /keys/changes"""
+    lists = changed_lists(ctx.server, ctx.user, request.from_, request.to)
+    return GetKeysChangesResponse(changed=list(lists.changed), left=list(lists.left))

@@ -11,7 +11,7 @@ from gevent.threadpool import ThreadPool
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from chat.config.model import ThumbnailSize
-from chat.protocol.errors import InvalidParam, TooLarge, Unknown
+from chat.protocol.errors import ChatError, InvalidParam, TooLarge, Unknown
 from chat.services.media import content
 from chat.services.media.content import Content
 from chat.services.server import Server
@@ -61,8 +61,20 @@ def _nearest(
 def _make(server: Server, entry: Media, size: ThumbnailSize, kind: str, path: Path) -> None:
     source = content.media_path(server, entry)
     limit = server.config.max_image_pixels
-    image: bytes = _pool.apply(_scaled, (source, size, kind, limit))
+    image = _pool.apply(_scaled_or_refused, (source, size, kind, limit))
+    if isinstance(image, ChatError):
+        raise image
     server.media.write(path, [image])
+
+
+def _scaled_or_refused(
+    source: Path, size: ThumbnailSize, kind: str, max_pixels: int
+) -> bytes | ChatError:
+    """As `_scaled`, with a refusal as the result: a pool logs what is raised as a failure."""
+    try:
+        return _scaled(source, size, kind, max_pixels)
+    except ChatError as refusal:
+        return refusal
 
 
 def _scaled(source: Path, size: ThumbnailSize, kind: str, max_pixels: int) -> bytes:

@@ -124,10 +124,7 @@ def _check_bounds(server: Server, wish: Wish) -> None:
 
 
 def _profiles(user_ids: list[str], tx: Transaction) -> dict[str, dict[str, Any]]:
-    """The profiles of users. Raises InvalidParam where one does not exist."""
-    unknown = users.unknown(tx, user_ids)
-    if unknown:
-        raise InvalidParam(f"There is no user {unknown[0]}")
+    """What the profiles of users put into their membership events."""
     found = users.profiles(tx, user_ids)
     return {
         user_id: {

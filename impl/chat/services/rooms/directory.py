@@ -112,8 +112,6 @@ def check_new_alias(server: Server, caller: Caller, alias: str, room_id: str) ->
     parse_room_alias(alias)
     if server_of(alias) != server.name:
         raise InvalidParam("An alias here must end in the name of this server")
-    if any(character.isspace() for character in alias):
-        raise InvalidParam("An alias has no spaces")
     _check_rules(server.config.alias_creation_rules, caller.user_id, alias, room_id)
 
 

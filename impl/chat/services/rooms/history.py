@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from chat.protocol.errors import BadJson, InvalidParam, NotFound
+from chat.protocol.errors import BadJson, Forbidden, InvalidParam, NotFound
 from chat.protocol.filters import EventFilter, compile_event_filter
 from chat.services.caller import Caller
 from chat.services.rooms import client_events, shown
@@ -118,7 +118,10 @@ def event(server: Server, caller: Caller, room_id: str, event_id: str) -> bytes:
         reader = _Reader(tx, server, caller, seen_by, EVERYTHING)
         return reader.show([row])[0]
 
-    return server.store.read(work)
+    try:
+        return server.store.read(work)
+    except Forbidden:  # here an outsider does not learn whether the event exists
+        raise NotFound("There is no such event in this room") from None
 
 
 def context(

@@ -85,12 +85,12 @@ def knock(server: Server, caller: Caller, room_id: str, reason: str | None = Non
 def leave(server: Server, caller: Caller, room_id: str, reason: str | None = None) -> None:
     """Leave a room, decline an invite or take back a knock; once is enough.
 
-    Raises NotFound where the caller never was, Forbidden where they are banned.
+    Raises Forbidden where the caller never was or is banned, NotFound for an unknown room.
     Spec: client-server-api/#post_matrixclientv3roomsroomidleave
     """
-    member = server.store.read(lambda tx: rooms.local_member(tx, caller.user_id, room_id))
+    member = server.store.read(lambda tx: _required_room(tx, caller.user_id, room_id))
     if member is None:
-        raise NotFound("You are not in this room")
+        raise Forbidden("You are not in this room")
     if member.membership != "leave":
         _append(server, caller.user_id, room_id, caller.user_id, _content("leave", reason))
 
@@ -135,7 +135,7 @@ def invite(
     user_id: str,
     reason: str | None = None,
 ) -> None:
-    """Invite a user. Raises Forbidden, NotFound, InvalidParam.
+    """Invite a user, who need not be registered yet. Raises Forbidden, NotFound, InvalidParam.
 
     Spec: client-server-api/#post_matrixclientv3roomsroomidinvite
     """
@@ -143,8 +143,6 @@ def invite(
 
     def prepare(tx: Transaction) -> dict[str, Any]:
         _required_room(tx, caller.user_id, room_id)
-        if not users.exists(tx, user_id):
-            raise NotFound("There is no such user")
         return _content("invite", reason, _shown_profile(tx, user_id))
 
     content = server.store.read(prepare)

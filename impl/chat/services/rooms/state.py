@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from chat.protocol.errors import InvalidParam, NotFound
+from chat.protocol.errors import Forbidden, InvalidParam, NotFound
 from chat.protocol.event import Event
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId
@@ -137,6 +137,8 @@ def joined_members(server: Server, caller: Caller, room_id: str) -> dict[str, Me
     def work(tx: Transaction) -> dict[str, MemberProfile]:
         cache = server.sync.events
         seen_by = view(tx, cache, caller.user_id, room_id)
+        if seen_by.membership != "join":
+            raise Forbidden("Only members are shown the members")
         rows = _rows(tx, seen_by, MEMBER)
         loaded = client_events.load(tx, cache, rows)
         return {

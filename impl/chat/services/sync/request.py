@@ -10,10 +10,12 @@ from typing import NoReturn
 
 import msgspec
 
+from chat.protocol.errors import InvalidParam
+from chat.services.caller import Caller
 from chat.services.server import Server
 from chat.services.sync import extras, since, timeline
 from chat.services.sync.extras import DeviceKeys, DeviceLists, Ephemeral
-from chat.services.sync.query import Query, Token
+from chat.services.sync.query import EVERYTHING, Query, Token, parse_token
 from chat.services.sync.since import Plan, Span
 from chat.services.sync.timeline import MEMBER, Reader, Shown, Window
 from chat.storage.engine import Transaction
@@ -66,6 +68,17 @@ def sync(server: Server, query: Query) -> Answer:
         query = replace(query, since=answer.token)
         answer = look(server, query)
     return answer
+
+
+def changed_lists(server: Server, caller: Caller, since_text: str, upto: str) -> DeviceLists:
+    """Whose devices changed since a token, up to now: what came after `upto` does no harm.
+
+    Raises InvalidParam. Spec: client-server-api/#get_matrixclientv3keyschanges
+    """
+    start = parse_token(since_text)
+    if start is None or parse_token(upto) is None:
+        raise InvalidParam("from and to must be tokens that sync gave out")
+    return look(server, Query(caller, start, EVERYTHING)).devices or DeviceLists()
 
 
 def _wait(server: Server, user_id: str, token: Token, timeout_ms: int) -> bool:
