@@ -94,12 +94,12 @@ def messages(
         seen_by = view(tx, server.sync.events, caller.user_id, room_id)
         reader = _Reader(tx, server, caller, seen_by, event_filter)
         origin, edge = (END, START) if backwards else (START, END)
-        first = origin if start is None else _place(tx, seen_by, start)
-        last = edge if stop is None else _place(tx, seen_by, stop)
+        first = _place(tx, seen_by, start) if start else origin
+        last = _place(tx, seen_by, stop) if stop else edge
         rows, end = reader.page(first, last, min(limit, MAX_EVENTS), backwards=backwards)
         return Page(
             reader.show(rows),
-            token(first if first != END else reader.newest),
+            start or token(first if first != END else reader.newest),
             None if end is None else token(end),
             reader.members_of(rows),
         )
