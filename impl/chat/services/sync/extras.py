@@ -305,7 +305,7 @@ def confirm_messages(server: Server, query: Query) -> None:
     device = server.sync.device(caller.user_id, caller.device_id)
     if device.confirmed >= upto:
         return
-    if not device.confirmed or server.notifier.changed_since(caller.user_id, (), device.confirmed):
+    if _may_wait(server, caller, device.confirmed, upto):
         waiting = server.store.read(
             lambda tx: keys.messages_for(tx, caller.user_id, caller.device_id, upto, 1)
         )
@@ -314,6 +314,18 @@ def confirm_messages(server: Server, query: Query) -> None:
                 lambda tx: keys.delete_messages(tx, caller.user_id, caller.device_id, upto)
             )
     device.confirmed = upto
+
+
+def _may_wait(server: Server, caller: Caller, confirmed: int, upto: int) -> bool:
+    """Whether messages to a device may wait at log positions in (confirmed, upto]."""
+    tail = server.sync.tail
+    if not confirmed:
+        return True
+    if not server.notifier.changed_since(caller.user_id, (), confirmed):
+        return False
+    if confirmed < tail.floor or tail.position < upto:
+        return True
+    return any(one.kind is Kind.TO_DEVICE for one in tail.since(caller.user_id, confirmed))
 
 
 def device_messages(tx: Transaction, plan: Plan, query: Query) -> tuple[list[bytes], int]:

@@ -114,14 +114,15 @@ def _catch_up(server: Server) -> None:
 
 def _from_memory(server: Server, query: Query, plan: Plan) -> Answer:
     """The answer to a plan that no statement was needed for; for the rest maybe no other either."""
+    offline = _Offline(server.store)
     try:
-        return _Answering(OFFLINE, server, query, plan).answer()
+        return _Answering(offline, server, query, plan).answer()
     except _DatabaseNeeded:
         pass
     # Of those who wait for the same room, one reads, and the others find it read.
     with server.sync.loading(plan.joined[0].room if plan.joined else 0):
         try:
-            return _Answering(OFFLINE, server, query, plan).answer()
+            return _Answering(offline, server, query, plan).answer()
         except _DatabaseNeeded:
             return server.store.read(lambda tx: _Answering(tx, server, query, plan).answer())
 
@@ -133,20 +134,10 @@ class _DatabaseNeeded(Exception):
 class _Offline(Transaction):
     """A transaction for work that needs none."""
 
-    def __init__(self) -> None:
-        pass
-
-    @property
-    def state_keys(self) -> NoReturn:  # type: ignore[override]
-        raise _DatabaseNeeded
-
     def _refuse(self, *_args: object, **_params: object) -> NoReturn:
         raise _DatabaseNeeded
 
-    rows = row = run = insert = numbers = _refuse
-
-
-OFFLINE = _Offline()
+    rows = row = run = do = insert = numbers = _refuse
 
 
 class _Answering:

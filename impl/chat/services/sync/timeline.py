@@ -254,9 +254,8 @@ class Reader:
     # state
 
     def _lines(self, drafts: Mapping[int, _Draft]) -> dict[int, tuple[int, int, str]]:
-        return sync.main_lines(
-            self._tx, [room for room, draft in drafts.items() if self._needs_state(draft)]
-        )
+        rooms = [room for room, draft in drafts.items() if self._needs_state(draft)]
+        return sync.main_lines(self._tx, rooms) if rooms else {}
 
     def _needs_state(self, draft: _Draft) -> bool:
         """Whether the timeline alone may not tell the client all that changed of the state."""
