@@ -25,7 +25,6 @@ class Fan:
         self._sender, *members = bench.world.users(receivers + 1)
         self._room_id = bench.world.room([self._sender, *members])
         self._poller = Poller(bench.address, receivers)
-        self._sending = Connection(bench.address)
         self._waiting = dict(zip(self._poller.connections, members, strict=True))
         self._seen: set[Connection] = set()
         self._body = ""
@@ -36,12 +35,14 @@ class Fan:
         for connection, member in self._waiting.items():
             self._poll(connection, self._bench.world.settled(member))
         self._pump(until=lambda: False, patience_s=SETTLE_S)
+        self._sending = Connection(self._bench.address)
         with self._bench.observed(), Stretch(self._bench.groups) as stretch:
             end_s = time.perf_counter() + self._bench.seconds
             number = 0
             while time.perf_counter() < end_s:
                 self._send_and_await(f"fan {number}")
                 number += 1
+        self._sending.close()
         result = stretch.result(len(self._waiting), self.tally)
         result.extra = {"messages": number}
         return result
@@ -80,7 +81,6 @@ class Fan:
 
     def close(self) -> None:
         """Hang up."""
-        self._sending.close()
         self._poller.close()
 
 

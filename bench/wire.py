@@ -8,6 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -120,10 +121,8 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Send a request; a broken connection shows when the answer is read."""
         self.sent_at_s = time.perf_counter()
-        try:
+        with suppress(OSError):
             self.socket.sendall(data)
-        except OSError:
-            self.socket.shutdown(socket.SHUT_RD)
 
     def receive(self) -> Answer | None:
         """Read what has arrived: the answer, None when more is to come, or `BROKEN`."""

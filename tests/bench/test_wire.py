@@ -76,6 +76,7 @@ def test_a_broken_connection_is_an_answer_of_its_own(echo):
     connection = Connection(echo)
     assert connection.exchange(request("GET", "/")) == Answer(200, b"hello")
     assert connection.exchange(request("GET", "/")) is BROKEN
+    assert connection.exchange(request("GET", "/")) is BROKEN
     connection.close()
 
 
