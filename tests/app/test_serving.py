@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -205,6 +206,8 @@ def test_a_wrong_file_at_a_reload_changes_nothing(tmp_path: Path) -> None:
 
 def certificate(folder: Path) -> Path:
     """A self-signed certificate for 127.0.0.1, with its key, in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
     path = folder / "tls.pem"
     subprocess.run(
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
