@@ -45,6 +45,6 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     asyncio.run(make(sys.argv[1]))
-    print("\nTry a client on it; Ctrl-C ends everything.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
+        print("\nTry a client on it; Ctrl-C ends everything.", flush=True)
         signal.pause()
