@@ -131,3 +131,16 @@ def test_without_announcements_the_poll_finds_it(
     assert outcome == [True]
     here.close()
     there.close()
+
+
+def test_refreshing_knows_at_once_what_another_process_committed(
+    postgres_database: Database, postgres_store: Store
+) -> None:
+    here, there = Notifier(postgres_store), open_store(postgres_database)
+    here.position = postgres_store.read(streams.head)
+    pos = log(there, Kind.EVENT, 7, None)
+    assert not here.changed_since(ALICE, [7], pos - 1)
+    here.refresh()
+    assert here.changed_since(ALICE, [7], pos - 1)
+    assert here.position == pos
+    there.close()

@@ -11,17 +11,21 @@ it is a valid sync token for whoever finds nothing new.
 
 import logging
 import threading
+import time
 from collections.abc import Collection, Iterable, Sequence
 
 from chat.storage import streams
 from chat.storage.engine import DATABASE_ERRORS, Store
+from chat.storage.gathering import Gathering
 from chat.storage.streams import PERSONAL, LoggedChange
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "chat_changes"
 POLL_S = 1.0
+ANNOUNCE_S = 0.02  # at most one announcement in this time
 PAGE = 1_000
+LOOKS = 1_000  # syncs that share one look at the log
 REMEMBERED = 200_000  # rooms and users whose last change is kept
 
 Name = int | str  # a room's number or a user ID
@@ -51,6 +55,7 @@ class Notifier:
         self._closed = False
         self._committed = threading.Event()  # this process did: announce it
         self._threads: list[threading.Thread] = []
+        self._looks: Gathering[None] = Gathering(lambda _: self.catch_up(), LOOKS)
         self.position = 0
 
     def start(self) -> None:
@@ -160,6 +165,7 @@ class Notifier:
                 self._store.announce(CHANNEL)
             except DATABASE_ERRORS as error:
                 log.warning("announcing changes failed", extra={"error": str(error)})
+            time.sleep(ANNOUNCE_S)
 
     def _follow(self) -> None:
         while not self._closed:
@@ -169,6 +175,15 @@ class Notifier:
             except DATABASE_ERRORS as error:
                 log.warning("following the change log failed", extra={"error": str(error)})
                 threading.Event().wait(POLL_S)
+
+    def refresh(self) -> None:
+        """Know all that was committed before this call, by whichever process.
+
+        Without it, a sync at another worker than the request before it could miss what that
+        did, for as long as an announcement takes. All who ask at the same time share one look.
+        """
+        if not self._store.exclusive:
+            self._looks.do(None)
 
     def catch_up(self) -> None:
         """Record everything that the log holds beyond `position`."""

@@ -57,6 +57,7 @@ def sync(server: Server, query: Query) -> Answer:
     Waits for `query.timeout_ms`, at most two minutes, and no longer once the server closes down.
     Nothing waits without a token or with `full_state`.
     """
+    server.notifier.refresh()
     extras.confirm_messages(server, query)
     started_ms = server.clock.now_ms()
     until_ms = started_ms + min(query.timeout_ms, MAX_WAIT_MS)
