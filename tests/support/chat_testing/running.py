@@ -111,12 +111,14 @@ class RunningServer:
             )
 
     def wait_until_ready(self) -> None:
-        """Return when it answers. Raises AssertionError with its log when it does not."""
+        """Return when it answers; otherwise end it and raise AssertionError with its log."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
             if self._answers():
                 return
             time.sleep(0.05)
+        if self.process.poll() is None:
+            self.kill()
         raise AssertionError(f"the server does not answer:\n{self.log}")
 
     def _answers(self) -> bool:
