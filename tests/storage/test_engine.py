@@ -257,11 +257,49 @@ def test_a_lost_connection_is_replaced(postgres_store: Store, postgres_database:
     assert positions(postgres_store) == [1]
 
 
-def test_an_announcement_reaches_who_listens(postgres_store: Store) -> None:
+def test_an_announcement_reaches_the_others(
+    postgres_store: Store, postgres_database: Database
+) -> None:
+    other = open_store(postgres_database)
     assert postgres_store.await_announcement("changes", 0.01) is False
-    postgres_store.announce("changes")
+    other.announce("changes")
     assert postgres_store.await_announcement("changes", 5) is True
-    assert postgres_store.await_announcement("changes", 0.01) is False
+    postgres_store.announce("changes")
+    assert postgres_store.await_announcement("changes", 0.05) is False
+    other.close()
+
+
+def test_statements_whose_outcome_nobody_asks_for_travel_together(postgres_store: Store) -> None:
+    sent: list[bytes] = []
+    send = engine._PostgresTransaction._send
+
+    def work(tx: Transaction) -> None:
+        put(1)(tx)
+        tx.do("UPDATE change_log SET kind = :kind", kind=7)
+        assert tx.row("SELECT kind FROM change_log") == (7,)
+        put(2)(tx)
+
+    def observed(tx: engine._PostgresTransaction, text: bytes) -> None:
+        sent.append(text)
+        send(tx, text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine._PostgresTransaction, "_send", observed)
+        postgres_store.write(work)
+    assert sent == [b"SELECT kind FROM change_log", b"COMMIT"]
+    assert positions(postgres_store) == [1, 2]
+
+
+def test_an_error_that_travelled_with_the_commit_undoes_all(postgres_store: Store) -> None:
+    def work(tx: Transaction) -> None:
+        tx.row("SELECT 1")
+        put(1)(tx)
+        put(1)(tx)
+
+    with pytest.raises(engine.DATABASE_ERRORS):
+        postgres_store.write(work)
+    assert positions(postgres_store) == []
+    postgres_store.write(put(1))
 
 
 # --- gevent ---

@@ -17,8 +17,9 @@ work in a savepoint: a refusal undoes its own only. The commit (an fsync) runs i
 other greenlets go on and gather the next group. Readers have connections of their own, and see the
 last commit.
 
-PostgreSQL: each piece of work has a connection of its own. BEGIN travels with the first statement.
-Work is run again after a serialization failure or a deadlock, so it must not act on anything but
+PostgreSQL: each piece of work has a connection of its own. BEGIN travels with the first statement,
+statements whose outcome nobody asks for with the next one, the last of them with COMMIT. Work is
+run again after a serialization failure or a deadlock, so it must not act on anything but
 the transaction.
 
 Under gevent (threads monkey-patched) waiting is cooperative; without it everything works the same,
@@ -28,8 +29,10 @@ for commands and tests.
 import fcntl
 import json
 import re
+import secrets
 import sqlite3
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +62,7 @@ BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 30_000
-SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 ATTEMPTS = 5  # of a piece of work that conflicts with others
 GROUP = 100  # pieces of work that share a commit
 READERS = 4  # SQLite connections kept for reading
@@ -183,8 +186,15 @@ class Transaction(ABC):
         """Execute a statement; the number of rows that it touched."""
 
     @abstractmethod
+    def do(self, sql: str, **params: Value) -> None:
+        """Execute a statement whose outcome is not asked for.
+
+        On PostgreSQL it travels with the next one, and so do its errors.
+        """
+
+    @abstractmethod
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> None:
-        """Insert many rows by one statement; nothing happens for no rows."""
+        """Insert many rows by one statement, as `do`; nothing happens for no rows."""
 
     @abstractmethod
     def numbers(self, sequence: str, count: int) -> list[int]:
@@ -218,6 +228,9 @@ class _SqliteTransaction(Transaction):
     def run(self, sql: str, **params: Value) -> int:
         return self._execute(sql, params).rowcount
 
+    def do(self, sql: str, **params: Value) -> None:
+        self._execute(sql, params)
+
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> None:
         if rows:
             if self._observer is not None:
@@ -235,50 +248,53 @@ class _SqliteTransaction(Transaction):
 
 
 class _PostgresTransaction(Transaction):
-    def __init__(
-        self, store: "Store", connection: Any, begin: str, blocks: "_NumberBlocks"
-    ) -> None:
+    def __init__(self, store: "Store", connection: Any, begin: str, blocks: "_NumberBlocks"):
         super().__init__(store)
         self._cursor = connection.cursor()
         self._blocks = blocks
-        self._begin = begin  # emptied by the first statement, with which it travels
+        self._begun = False
+        self._deferred = [begin.encode()]  # what travels with the next statement
 
-    @property
-    def begun(self) -> bool:
-        """Whether the database knows of this transaction."""
-        return not self._begin
-
-    def _execute(self, sql: str, params: Any) -> None:
+    def _text(self, sql: str, params: dict[str, Any]) -> bytes:
+        """A statement with its parameters, as it is sent."""
         if self._observer is not None:
             self._observer(sql)
-        begin, self._begin = self._begin, ""
-        self._cursor.execute(begin + sql, params)
-
-    def _run(self, sql: str, params: dict[str, Any]) -> None:
         statement = _for_postgresql(sql)
         for name, width in statement.tables:
             for i, column in enumerate(_transposed(params[name], width)):
                 params[f"{name}__{i}"] = column
-        self._execute(statement.sql, params)
+        text: bytes = self._cursor.mogrify(statement.sql, params)
+        return text
+
+    def _send(self, text: bytes) -> None:
+        message = b";".join([*self._deferred, text])
+        self._deferred.clear()
+        self._begun = True
+        self._cursor.execute(message)
 
     def rows(self, sql: str, **params: Value) -> list[Row]:
-        self._run(sql, params)
+        self._send(self._text(sql, params))
         found: list[Row] = self._cursor.fetchall()
         return found
 
     def row(self, sql: str, **params: Value) -> Row | None:
-        self._run(sql, params)
+        self._send(self._text(sql, params))
         found: Row | None = self._cursor.fetchone()
         return found
 
     def run(self, sql: str, **params: Value) -> int:
-        self._run(sql, params)
+        self._send(self._text(sql, params))
         return int(self._cursor.rowcount)
+
+    def do(self, sql: str, **params: Value) -> None:
+        self._deferred.append(self._text(sql, params))
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> None:
         if rows:
+            if self._observer is not None:
+                self._observer(f"INSERT INTO {table}")
             sql = _postgresql_insert(table, tuple(columns))
-            self._execute(sql, _transposed(rows, len(columns)))
+            self._deferred.append(self._cursor.mogrify(sql, _transposed(rows, len(columns))))
 
     def numbers(self, sequence: str, count: int) -> list[int]:
         return self._blocks.take(sequence, count, self._fetch_block)
@@ -288,10 +304,22 @@ class _PostgresTransaction(Transaction):
         assert row is not None
         return int(row[0])
 
-    def close(self, verb: str) -> None:
-        """COMMIT or ROLLBACK, unless nothing was begun."""
-        if self.begun:
-            self._cursor.execute(verb)
+    def reach(self) -> None:
+        """Send something before COMMIT: a connection found dead then has surely done nothing."""
+        if not self._begun and len(self._deferred) > 1:
+            self._send(b"SELECT 1")
+
+    def commit(self) -> None:
+        """Send what is left, and COMMIT, unless there was nothing at all."""
+        if self._begun:
+            self._send(b"COMMIT")
+        self._cursor.close()
+
+    def roll_back(self) -> None:
+        """ROLLBACK, unless the database knows nothing of this transaction."""
+        self._deferred.clear()
+        if self._begun:
+            self._send(b"ROLLBACK")
         self._cursor.close()
 
 
@@ -366,7 +394,7 @@ class Store(ABC):
 
     @abstractmethod
     def await_announcement(self, channel: str, timeout_s: float) -> bool:
-        """Wait until a process announces something on `channel`; False when none did in time."""
+        """Wait until another process announces on `channel`; False when none did in time."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -601,20 +629,22 @@ class PostgresStore(Store):
         )
         self._blocks = _NumberBlocks()
         self._listener: Any = None
+        self._name = secrets.token_hex(8)  # tells its own announcements from those of others
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        return self._attempt(work, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;", "ROLLBACK")[
-            0
-        ]
+        return self._attempt(work, SNAPSHOT, _PostgresTransaction.roll_back)[0]
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        result, callbacks = self._attempt(work, "BEGIN;", "COMMIT")
+        result, callbacks = self._attempt(work, "BEGIN", _PostgresTransaction.commit)
         for callback in callbacks:
             callback()
         return result
 
     def _attempt(
-        self, work: Callable[[Transaction], T], begin: str, end: str
+        self,
+        work: Callable[[Transaction], T],
+        begin: str,
+        end: Callable[[_PostgresTransaction], None],
     ) -> tuple[T, list[Callable[[], None]]]:
         for _ in range(ATTEMPTS):
             try:
@@ -628,7 +658,10 @@ class PostgresStore(Store):
         raise DatabaseConflict(f"Gave up after {ATTEMPTS} attempts: {lost}") from lost
 
     def _once(
-        self, work: Callable[[Transaction], T], begin: str, end: str
+        self,
+        work: Callable[[Transaction], T],
+        begin: str,
+        end: Callable[[_PostgresTransaction], None],
     ) -> tuple[T, list[Callable[[], None]]]:
         pooled = self._engine.raw_connection()
         connection: Any = pooled.driver_connection
@@ -636,27 +669,31 @@ class PostgresStore(Store):
         tx = _PostgresTransaction(self, connection, begin, self._blocks)
         try:
             result = self._run(work, tx, connection)
-            tx.close(end)
+            end(tx)
         except BaseException:
             self._abandon(pooled, tx)
             raise
         pooled.close()
         return result, tx.callbacks
 
-    def _run(self, work: Callable[[Transaction], T], tx: Transaction, connection: Any) -> T:
+    def _run(
+        self, work: Callable[[Transaction], T], tx: _PostgresTransaction, connection: Any
+    ) -> T:
         try:
-            return work(tx)
+            result = work(tx)
+            tx.reach()
         except psycopg2.OperationalError as error:
-            if connection.closed:
-                # Before COMMIT was sent, so nothing is written. The idle connections died with it.
-                self._engine.dispose()
-                raise _ConnectionLost(str(error)) from error
-            raise
+            if not connection.closed:
+                raise
+            # Before COMMIT was sent, so nothing is written. The idle connections died with it.
+            self._engine.dispose()
+            raise _ConnectionLost(str(error)) from error
+        return result
 
     def _abandon(self, pooled: PoolProxiedConnection, tx: _PostgresTransaction) -> None:
         """Give a connection back after an error; one that does not answer is dropped."""
         try:
-            tx.close("ROLLBACK")
+            tx.roll_back()
         except (psycopg2.Error, gevent.Timeout):
             pooled.invalidate()
         pooled.close()
@@ -666,17 +703,31 @@ class PostgresStore(Store):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schema.SCHEMA_LOCK})")
 
     def announce(self, channel: str) -> None:
-        self.write(lambda tx: tx.rows("SELECT pg_notify(:channel, '')", channel=channel))
+        pooled = self._engine.raw_connection()
+        connection: Any = pooled.driver_connection
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_notify(%s, %s)", (channel, self._name))
+        except BaseException:
+            pooled.invalidate()
+            raise
+        finally:
+            pooled.close()
 
     def await_announcement(self, channel: str, timeout_s: float) -> bool:
-        listener = self._listening(channel)
-        if not listener.notifies:
-            with suppress(TimeoutError):
-                gevent.socket.wait_read(listener.fileno(), timeout_s, TimeoutError())
-            listener.poll()
-        announced = bool(listener.notifies)
-        listener.notifies.clear()
-        return announced
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            listener = self._listening(channel)
+            if not listener.notifies:
+                with suppress(TimeoutError):
+                    gevent.socket.wait_read(listener.fileno(), left_s, TimeoutError())
+                listener.poll()
+            heard = [notice.payload for notice in listener.notifies]
+            listener.notifies.clear()
+            if any(name != self._name for name in heard):
+                return True
+        return False
 
     def _listening(self, channel: str) -> Any:
         if self._listener is None or self._listener.closed:

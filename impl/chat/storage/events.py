@@ -100,7 +100,7 @@ def remember_txns(tx: Transaction, sent: Sequence[tuple[Txn, int]], now_ms: int)
 
 def redact(tx: Transaction, event_id: str, redaction_id: str) -> None:
     """Mark an event as redacted; the first redaction stays."""
-    tx.run(
+    tx.do(
         "UPDATE event SET redacted_by = :by WHERE event_id = :id AND redacted_by IS NULL",
         by=redaction_id,
         id=event_id,

@@ -106,7 +106,7 @@ def create(tx: Transaction, room_id: str, version: str) -> Room | None:
 
 def move(tx: Transaction, changed: Sequence[Room]) -> None:
     """Store the heads and tips of rooms."""
-    tx.run(
+    tx.do(
         "UPDATE room SET head = w.head, tips = w.tips"
         " FROM ROWS(:rows AS room bigint, head int, tips text) w WHERE room.room = w.room",
         rows=[(room.room, room.head, json.dumps(room.tips)) for room in changed],
@@ -163,7 +163,7 @@ def summarise(tx: Transaction, room: int, fields: Mapping[str, str | None]) -> N
     """Set fields of a summary: names of SUMMARY_FIELDS to their new values."""
     assert fields.keys() <= set(SUMMARY_FIELDS)
     assignments = ", ".join(f"{name} = :{name}" for name in sorted(fields))
-    tx.run(
+    tx.do(
         f"UPDATE room_summary SET {assignments} WHERE room = :room",  # noqa: S608 - checked above
         room=room,
         **fields,
@@ -172,7 +172,7 @@ def summarise(tx: Transaction, room: int, fields: Mapping[str, str | None]) -> N
 
 def count_members(tx: Transaction, changes: Mapping[int, tuple[int, int]]) -> None:
     """Add to the numbers of (joined, invited) members of rooms."""
-    tx.run(
+    tx.do(
         "UPDATE room_summary SET joined = room_summary.joined + w.joined,"
         " invited = room_summary.invited + w.invited"
         " FROM ROWS(:rows AS room bigint, joined int, invited int) w"
@@ -194,7 +194,7 @@ def _member(row: Row) -> LocalMember:
 def set_local_members(tx: Transaction, members: Sequence[LocalMember]) -> None:
     """Store memberships of users of this server; of several for one user and room, the last."""
     latest = {(member.user_id, member.room): member for member in members}
-    tx.run(
+    tx.do(
         "INSERT INTO local_member (user_id, room, membership, ev, pos, forgotten)"
         " SELECT w.user_id, w.room, w.membership, w.ev, w.pos, 0 FROM ROWS(:rows AS"
         " user_id text, room bigint, membership text, ev bigint, pos bigint) w"
@@ -243,7 +243,7 @@ def local_users(tx: Transaction, room: int, membership: str = "join") -> list[st
 
 def forget(tx: Transaction, user_id: str, room: int) -> None:
     """The user does not want to see the room, which they left, again."""
-    tx.run(
+    tx.do(
         "UPDATE local_member SET forgotten = 1 WHERE user_id = :user_id AND room = :room",
         user_id=user_id,
         room=room,
@@ -294,12 +294,12 @@ def is_published(tx: Transaction, room: int) -> bool:
 def publish(tx: Transaction, room: int, *, published: bool) -> None:
     """List a room in the public directory, or no longer."""
     if published:
-        tx.run(
+        tx.do(
             "INSERT INTO published_room (room) VALUES (:room) ON CONFLICT (room) DO NOTHING",
             room=room,
         )
     else:
-        tx.run("DELETE FROM published_room WHERE room = :room", room=room)
+        tx.do("DELETE FROM published_room WHERE room = :room", room=room)
 
 
 def published(

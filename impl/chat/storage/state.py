@@ -102,7 +102,7 @@ def _fetch_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey, int
 
 def _add_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey, int]:
     numbers = tx.numbers("k", len(keys))
-    tx.run(
+    tx.do(
         "INSERT INTO state_key (k, type, state_key)"
         " SELECT w.k, w.type, w.state_key FROM ROWS(:rows AS k bigint, type text, state_key text) w"
         " WHERE true ON CONFLICT (type, state_key) DO NOTHING",
@@ -128,7 +128,7 @@ def advance(tx: Transaction, steps: Sequence[Step], imported: Collection[int] = 
         _log_superseded_imports(tx, [step for step in steps if step.room in imported])
     tx.insert("state_log", ("line", "k", "pos", "ev"), [(s.line, s.k, s.pos, s.ev) for s in steps])
     latest = {(step.room, step.k): step for step in steps}
-    tx.run(
+    tx.do(
         "INSERT INTO state_now (room, k, ev, since, mem) SELECT w.room, w.k, w.ev, w.since, w.mem"
         " FROM ROWS(:rows AS room bigint, k bigint, ev bigint, since int, mem smallint) w"
         " WHERE true ON CONFLICT (room, k)"
@@ -138,7 +138,7 @@ def advance(tx: Transaction, steps: Sequence[Step], imported: Collection[int] = 
 
 
 def _log_superseded_imports(tx: Transaction, steps: Sequence[Step]) -> None:
-    tx.run(
+    tx.do(
         "INSERT INTO state_log (line, k, pos, ev) SELECT w.line, n.k, n.since, n.ev"
         " FROM ROWS(:rows AS room bigint, line bigint, k bigint) w"
         " JOIN state_now n ON n.room = w.room AND n.k = w.k WHERE n.since = :imported"
@@ -152,7 +152,7 @@ def import_state(tx: Transaction, room: int, entries: Iterable[tuple[int, int, i
     """Give a room without state its state: (k, ev, mem) per key."""
     rows = [(room, k, ev, IMPORTED, mem) for k, ev, mem in entries]
     tx.insert("state_now", ("room", "k", "ev", "since", "mem"), rows)
-    tx.run("UPDATE room SET imported = 1 WHERE room = :room", room=room)
+    tx.do("UPDATE room SET imported = 1 WHERE room = :room", room=room)
 
 
 # --- reading ---

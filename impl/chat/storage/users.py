@@ -38,13 +38,6 @@ def exists(tx: Transaction, user_id: str) -> bool:
     return tx.row("SELECT 1 FROM users WHERE name = :user_id", user_id=user_id) is not None
 
 
-def unknown(tx: Transaction, user_ids: list[str]) -> list[str]:
-    """Those of the users that this server does not have."""
-    rows = tx.rows("SELECT name FROM users WHERE name = ANY(:names)", names=user_ids)
-    known = {name for (name,) in rows}
-    return [user_id for user_id in user_ids if user_id not in known]
-
-
 def lock(tx: Transaction, user_id: str) -> None:
     """Let changes to what this user has wait for each other until the transaction ends."""
     tx.rows("SELECT name FROM users WHERE name = :name FOR NO KEY UPDATE", name=user_id)

@@ -111,9 +111,7 @@ def test_a_page_ends_at_its_stop(server: Server, alice: Caller) -> None:
     assert bodies(rest.events) == ["c", "b"]
 
 
-@pytest.mark.parametrize(
-    "token", ["x", "t1", "t_", "s", "", "t" + "9" * 30 + "_1", "s-1", "t1_2_3"]
-)
+@pytest.mark.parametrize("token", ["x", "t1", "t_", "s", "t" + "9" * 30 + "_1", "s-1", "t1_2_3"])
 def test_other_tokens_are_refused(server: Server, alice: Caller, token: str) -> None:
     room_id = create_room(server, alice, PUBLIC)
     with pytest.raises(InvalidParam):
@@ -243,7 +241,7 @@ def test_strangers_and_the_invited_read_nothing(server: Server, alice: Caller, b
             with pytest.raises(Forbidden):
                 read()
     membership.invite(server, alice, room_id, bob.user_id)
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound):
         history.event(server, bob, room_id, event_id)
 
 

@@ -69,7 +69,7 @@ def test_aliases_belong_to_their_makers(server: Server, alice: Caller, bob: Call
         directory.set_alias(server, alice, "#one:a.example", room_id)
     with pytest.raises(Forbidden):
         directory.set_alias(server, bob, "#two:a.example", room_id)
-    for alias in ("#one:elsewhere.example", "one", "#two words:a.example"):
+    for alias in ("#one:elsewhere.example", "one", "#:a.example"):
         with pytest.raises(InvalidParam):
             directory.set_alias(server, alice, alias, room_id)
     with pytest.raises(NotFound):
