@@ -67,6 +67,7 @@ class Replica:
     state: dict[tuple[str, str], str] = field(default_factory=dict)
     timeline: list[str] = field(default_factory=list)
     at_start: dict[tuple[str, str], str] = field(default_factory=dict)
+    known: int = 0  # events of the room at the last sync
 
     def apply(self, told: dict[str, Any]) -> None:
         """Take in the room's part of an answer."""
@@ -152,9 +153,12 @@ class World:
         assert replica.timeline == visible[len(visible) - len(replica.timeline) :]
         events = told["timeline"]["events"]
         ids = [event["event_id"] for event in self.truth.events]
-        if events and all(self.truth.sees(place, person.id) for place in range(len(ids))):
-            before = self.truth.before[ids.index(events[0]["event_id"])]
+        start = ids.index(events[0]["event_id"]) if events else 0
+        # Who left and came back may be told again what they knew, and knows the state of later.
+        if start >= replica.known and len(visible) == len(ids):
+            before = self.truth.before[start] if events else self.truth.state
             assert replica.at_start == {key: one["event_id"] for key, one in before.items()}
+        replica.known = len(ids)
 
     def check_left(self, person: Person, left: dict[str, Any] | None) -> None:
         """Nothing but what the person was there for, and their own membership."""

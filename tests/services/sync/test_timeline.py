@@ -498,4 +498,4 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_rooms(alice: 
         with statements(alice.server.store) as later:
             assert alice.syncs(limit(1))["join"].keys() == set(rooms)
         counts.append((len(at_first), len(later)))
-    assert counts[0] == counts[1]
+    assert all(later <= earlier for earlier, later in zip(*counts, strict=True))
