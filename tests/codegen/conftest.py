@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
 from generator.modules import formatted, python_files
 from generator.spec import Spec
 
-SHARED = {"common/schemas.yaml": {"RoomId": {"type": "string", "maxLength": 255}}}
+SHARED: dict[str, Any] = {
+    "common/schemas.yaml": {"RoomId": {"type": "string", "maxLength": 255}},
+    "common/security.yaml": {},
+}
 
 
 @dataclass
