@@ -723,7 +723,7 @@ def test_a_bug_is_told_to_the_log_and_not_to_the_client(world, caplog):
 
 
 def test_each_request_is_logged_without_its_query(world, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     world.client.get(ALIASES + "?access_token=alice")
     received, processed = caplog.records
     assert (received.msg, processed.msg) == ("Received request", "Processed request")

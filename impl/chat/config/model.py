@@ -144,7 +144,7 @@ class Database:
     args: dict[str, Any] = key(
         Table(),
         "sqlite3: database (a path). psycopg2: user, password, dbname, host, port, sslmode, … and "
-        "cp_min, cp_max: connections kept, and at most, per worker.",
+        "cp_max: connections of each worker, kept once opened (cp_min is accepted).",
         default={},
     )
     txn_limit: int = key(

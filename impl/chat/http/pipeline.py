@@ -73,13 +73,12 @@ class Application:
         """Answer one request."""
         started_s = time.perf_counter()
         request = Request(environ, next(self._numbers))
-        logged = log.isEnabledFor(logging.INFO)
-        if logged:
-            log.info("Received request", extra=request.facts())
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("Received request", extra=request.facts())
         response = self._answer(request)
         took_s = time.perf_counter() - started_s
         metrics.count_request(request.operation, response.status, took_s)
-        if logged:
+        if log.isEnabledFor(logging.INFO):
             _log_end(request, response, took_s)
         bodiless = request.method == "HEAD"
         return send(response, start_response, cors.headers(request.path), bodiless=bodiless)

@@ -1,6 +1,7 @@
 """Who has to be woken: the recent part of the change log, in memory.
 
-For each room and each user, the last position of a change that concerns them. So a sync learns
+For each room and each user, the last position of a change that concerns them, and the last changes
+themselves (`tail`). So a sync learns
 without SQL that nothing changed for its user, and otherwise waits until something does. Changes
 arrive from this process right after their commit (`Store.publish`), and from other processes by
 following the log in the database, announced by NOTIFY and looked at once a second anyway.
@@ -14,10 +15,11 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
 
+from chat.services.log_tail import Name, Tail, concerned
 from chat.storage import streams
 from chat.storage.engine import DATABASE_ERRORS, Store
 from chat.storage.gathering import Gathering
-from chat.storage.streams import PERSONAL, LoggedChange
+from chat.storage.streams import LoggedChange
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,6 @@ ANNOUNCE_S = 0.02  # at most one announcement in this time
 PAGE = 1_000
 LOOKS = 1_000  # syncs that share one look at the log
 REMEMBERED = 200_000  # rooms and users whose last change is kept
-
-Name = int | str  # a room's number or a user ID
 
 
 class _Waiter:
@@ -57,10 +57,12 @@ class Notifier:
         self._threads: list[threading.Thread] = []
         self._looks: Gathering[None] = Gathering(lambda _: self.catch_up(), LOOKS)
         self.position = 0
+        self.tail = Tail()
 
     def start(self) -> None:
         """Read where the log stands, and from now on follow it."""
         self.position = self._floor = self._store.read(streams.head)
+        self.tail.start(self.position)
         self._store.publish = self._publish
         if not self._store.exclusive:
             for work in (self._follow, self._announce):
@@ -75,8 +77,14 @@ class Notifier:
         with self._guard:
             for waiter in list(self._waiting):
                 self._wake(waiter)
+        if self._threads:
+            try:
+                self._store.stop_awaiting(CHANNEL)
+            except DATABASE_ERRORS as error:
+                log.warning("the log follower ends late", extra={"error": str(error)})
         for thread in self._threads:
             thread.join(2 * POLL_S)
+        self._threads.clear()
 
     def changed_since(self, user_id: str, rooms: Collection[int], position: int) -> bool:
         """Whether something may have changed for a user in `rooms` after a position; no SQL."""
@@ -129,7 +137,7 @@ class Notifier:
     def _record(self, changes: Sequence[LoggedChange]) -> None:
         """Remember changes in the order of their positions, and wake whom they concern."""
         for change in changes:
-            name = _concerned(change)
+            name = concerned(change)
             if name is not None and self._last.get(name, 0) < change.pos:
                 # Taken out and put in again, so that the dict is in the order of positions.
                 self._last.pop(name, None)
@@ -138,6 +146,11 @@ class Notifier:
                 self._wake(waiter)
         if len(self._last) > REMEMBERED:
             self._forget_the_oldest()
+
+    def _advance(self, changes: Sequence[LoggedChange]) -> None:
+        """The log is known without a gap up to the end of `changes`."""
+        self.position = max(self.position, changes[-1].pos)
+        self.tail.record(changes)
 
     def _forget_the_oldest(self) -> None:
         for name in list(self._last)[: REMEMBERED // 4]:
@@ -149,7 +162,7 @@ class Notifier:
         with self._guard:
             self._record(changes)
             if changes[0].pos <= self.position + 1:
-                self.position = max(self.position, changes[-1].pos)
+                self._advance(changes)
         if not self._store.exclusive:
             self._committed.set()
 
@@ -162,7 +175,7 @@ class Notifier:
             self._committed.wait()
             self._committed.clear()
             try:
-                self._store.announce(CHANNEL)
+                self._store.announce(CHANNEL, here=self._closed)
             except DATABASE_ERRORS as error:
                 log.warning("announcing changes failed", extra={"error": str(error)})
             time.sleep(ANNOUNCE_S)
@@ -189,16 +202,12 @@ class Notifier:
         """Record everything that the log holds beyond `position`."""
         while True:
             position = self.position
-            changes = self._store.read(lambda tx: streams.since(tx, position, PAGE))  # noqa: B023
+            changes = self._store.read(
+                lambda tx: streams.since(tx, position, PAGE),  # noqa: B023
+                snapshot=False,
+            )
             if not changes:
                 return
             with self._guard:
                 self._record(changes)
-                self.position = max(self.position, changes[-1].pos)
-
-
-def _concerned(change: LoggedChange) -> Name | None:
-    """The room, or the one user, whose syncs a change concerns."""
-    if change.kind in PERSONAL or change.room is None:
-        return change.user_id
-    return change.room
+                self._advance(changes)

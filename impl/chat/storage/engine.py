@@ -253,7 +253,8 @@ class _PostgresTransaction(Transaction):
         self._cursor = connection.cursor()
         self._blocks = blocks
         self._begun = False
-        self._deferred = [begin.encode()]  # what travels with the next statement
+        # What travels with the next statement.
+        self._deferred = [begin.encode()] if begin else []
 
     def _text(self, sql: str, params: dict[str, Any]) -> bytes:
         """A statement with its parameters, as it is sent."""
@@ -267,9 +268,9 @@ class _PostgresTransaction(Transaction):
         return text
 
     def _send(self, text: bytes) -> None:
+        self._begun = self._begun or bool(self._deferred)
         message = b";".join([*self._deferred, text])
         self._deferred.clear()
-        self._begun = True
         self._cursor.execute(message)
 
     def rows(self, sql: str, **params: Value) -> list[Row]:
@@ -366,8 +367,11 @@ class Store(ABC):
         self.state_keys: dict[tuple[str, str], int] = {}
 
     @abstractmethod
-    def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in one consistent snapshot; it must not write."""
+    def read(self, work: Callable[[Transaction], T], *, snapshot: bool = True) -> T:
+        """Run `work` in one consistent snapshot; it must not write.
+
+        Work of a single statement needs no `snapshot`, which costs PostgreSQL a round trip.
+        """
 
     @abstractmethod
     def write(self, work: Callable[[Transaction], T]) -> T:
@@ -389,8 +393,12 @@ class Store(ABC):
             yield connection
 
     @abstractmethod
-    def announce(self, channel: str) -> None:
-        """Tell the other processes that something was committed; an exclusive store has none."""
+    def announce(self, channel: str, *, here: bool = False) -> None:
+        """Tell the other processes that something was committed, with `here` this one as well."""
+
+    @abstractmethod
+    def stop_awaiting(self, channel: str) -> None:
+        """Let `await_announcement` return, for the end of the process."""
 
     @abstractmethod
     def await_announcement(self, channel: str, timeout_s: float) -> bool:
@@ -476,18 +484,19 @@ class SqliteStore(Store):
     def schema_lock(self, connection: sqlalchemy.Connection) -> None:
         """BEGIN IMMEDIATE, sent at the begin, keeps the others out."""
 
-    def announce(self, channel: str) -> None:
+    def announce(self, channel: str, *, here: bool = False) -> None:
         """Nobody else is there."""
 
     def await_announcement(self, channel: str, timeout_s: float) -> bool:
         raise NotImplementedError(f"No other process announces on {channel} ({timeout_s} s)")
 
-    def read(self, work: Callable[[Transaction], T]) -> T:
+    def read(self, work: Callable[[Transaction], T], *, snapshot: bool = True) -> T:
         pooled = self._engine.raw_connection()
         connection = pooled.driver_connection
         assert isinstance(connection, sqlite3.Connection)
         try:
-            connection.execute("BEGIN")
+            if snapshot:
+                connection.execute("BEGIN")
             return work(_SqliteTransaction(self, connection))
         finally:
             connection.rollback()
@@ -621,8 +630,9 @@ class PostgresStore(Store):
             sqlalchemy.create_engine(
                 "postgresql+psycopg2://",
                 creator=lambda: psycopg2.connect(**args),
-                pool_size=database.cp_min,
-                max_overflow=max(0, database.cp_max - database.cp_min),
+                # All are kept: what a pool allows beyond its size it closes again after each use.
+                pool_size=database.cp_max,
+                max_overflow=0,
                 pool_use_lifo=True,
                 pool_reset_on_return=None,
             )
@@ -631,8 +641,9 @@ class PostgresStore(Store):
         self._listener: Any = None
         self._name = secrets.token_hex(8)  # tells its own announcements from those of others
 
-    def read(self, work: Callable[[Transaction], T]) -> T:
-        return self._attempt(work, SNAPSHOT, _PostgresTransaction.roll_back)[0]
+    def read(self, work: Callable[[Transaction], T], *, snapshot: bool = True) -> T:
+        begin = SNAPSHOT if snapshot else ""
+        return self._attempt(work, begin, _PostgresTransaction.roll_back)[0]
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         result, callbacks = self._attempt(work, "BEGIN", _PostgresTransaction.commit)
@@ -702,13 +713,14 @@ class PostgresStore(Store):
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schema.SCHEMA_LOCK})")
 
-    def announce(self, channel: str) -> None:
+    def announce(self, channel: str, *, here: bool = False) -> None:
+        name = "" if here else self._name  # what has its own name, a process passes over
         pooled = self._engine.raw_connection()
         connection: Any = pooled.driver_connection
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, %s)", (channel, self._name))
+                cursor.execute("SELECT pg_notify(%s, %s)", (channel, name))
         except BaseException:
             pooled.invalidate()
             raise

@@ -54,8 +54,10 @@ def check_password(server: Server, user_id: str, password: str) -> User:
     if user is None:
         lower = f"@{localpart_of(user_id).lower()}:{server.name}"
         user = server.store.read(lambda tx: users.find(tx, lower))
-    pepper = server.config.password_config.pepper
-    if not passwords.matches(password, pepper, user.password_hash if user else None):
+    config = server.config
+    stored = user.password_hash if user else None
+    pepper = config.password_config.pepper
+    if not passwords.matches(password, pepper, stored, config.bcrypt_rounds):
         server.limits.check("rc_login.failed_attempts", user_id)
         if user is not None and user.deactivated:
             raise UserDeactivated("This account has been deactivated")

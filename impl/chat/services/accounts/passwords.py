@@ -13,8 +13,6 @@ BCRYPT_LIMIT_BYTES = 72
 # bcrypt takes tens of milliseconds and releases the interpreter lock: as many threads as cores.
 _pool = ThreadPool(os.cpu_count() or 1)
 
-# Compared when there is no such user, so that an answer takes as long as for one that exists.
-_NOBODY = bcrypt.hashpw(b"nobody", bcrypt.gensalt(12))
 
 
 def _material(password: str, pepper: str) -> bytes:
@@ -38,8 +36,14 @@ def hash_in_pool(password: str, pepper: str, rounds: int) -> str:
     return result
 
 
-def matches(password: str, pepper: str, password_hash: str | None) -> bool:
-    """Whether the password is the hash's; as slow for an absent hash as for a wrong password."""
-    known = password_hash.encode("ascii") if password_hash else _NOBODY
-    same: bool = _pool.apply(bcrypt.checkpw, (_material(password, pepper), known))
-    return same and password_hash is not None
+def matches(password: str, pepper: str, password_hash: str | None, rounds: int) -> bool:
+    """Whether the password is the hash's; as slow for an absent hash as for a wrong password.
+
+    `rounds` are those of new hashes: they set how long an absent one takes.
+    """
+    if password_hash is None:
+        _pool.apply(bcrypt.hashpw, (_material(password, pepper), bcrypt.gensalt(rounds)))
+        return False
+    material = _material(password, pepper)
+    same: bool = _pool.apply(bcrypt.checkpw, (material, password_hash.encode("ascii")))
+    return same

@@ -11,6 +11,7 @@ import msgspec
 from chat.protocol.filters import EventFilter
 from chat.services import push_rules
 from chat.services.caller import Caller
+from chat.services.log_tail import Tail
 from chat.services.rooms import client_events
 from chat.services.server import Server
 from chat.services.sync.memory import SyncMemory
@@ -277,11 +278,11 @@ def keys_known(server: Server, caller: Caller) -> DeviceKeys | None:
     return known
 
 
-def device_keys(tx: Transaction, memory: SyncMemory, caller: Caller, head: int) -> DeviceKeys:
+def device_keys(tx: Transaction, server: Server, caller: Caller, head: int) -> DeviceKeys:
     """The supply of keys of a device."""
-    device, tail = memory.device(caller.user_id, caller.device_id), memory.tail
+    device = server.sync.device(caller.user_id, caller.device_id)
     known = device.keys
-    if known is None or not tail.floor <= known.as_of or _counts_changed(memory, caller, known):
+    if known is None or _counts_may_differ(server.notifier.tail, caller, known, head):
         known = device.keys = DeviceKeys(
             keys.key_counts(tx, caller.user_id, caller.device_id),
             keys.unused_fallback_types(tx, caller.user_id, caller.device_id),
@@ -292,8 +293,10 @@ def device_keys(tx: Transaction, memory: SyncMemory, caller: Caller, head: int) 
     return known
 
 
-def _counts_changed(memory: SyncMemory, caller: Caller, known: DeviceKeys) -> bool:
-    changes = memory.tail.since(caller.user_id, known.as_of)
+def _counts_may_differ(tail: Tail, caller: Caller, known: DeviceKeys, head: int) -> bool:
+    if known.as_of < tail.floor or tail.position < head:
+        return True
+    changes = tail.since(caller.user_id, known.as_of)
     return any(change.kind is Kind.KEY_COUNTS for change in changes)
 
 
@@ -318,7 +321,7 @@ def confirm_messages(server: Server, query: Query) -> None:
 
 def _may_wait(server: Server, caller: Caller, confirmed: int, upto: int) -> bool:
     """Whether messages to a device may wait at log positions in (confirmed, upto]."""
-    tail = server.sync.tail
+    tail = server.notifier.tail
     if not confirmed:
         return True
     if not server.notifier.changed_since(caller.user_id, (), confirmed):

@@ -66,6 +66,7 @@ def sync(server: Server, query: Query) -> Answer:
         left_ms = until_ms - server.clock.now_ms()
         if left_ms <= 0 or not _wait(server, query.caller.user_id, answer.token, left_ms):
             break
+        server.notifier.refresh()
         query = replace(query, since=answer.token)
         answer = look(server, query)
     return answer
@@ -95,22 +96,12 @@ def look(server: Server, query: Query) -> Answer:
         if keys is not None and query.since is not None and not query.full_state:
             pos = max(server.notifier.position, query.since.pos)
             return Answer(Token(pos, pos), None, [], [], DeviceLists(), keys)
-    _catch_up(server)
-    plan = since.remembered(server.sync, query)
+    plan = since.remembered(server, query)
     if plan is None:
         return server.store.read(
             lambda tx: _Answering(tx, server, query, since.stored(tx, server, query)).answer()
         )
     return _from_memory(server, query, plan)
-
-
-def _catch_up(server: Server) -> None:
-    """Let the tail of the log know what the notifier knows."""
-    tail, position = server.sync.tail, server.notifier.position
-    if tail.position < position:
-        with server.sync.loading(0):
-            if tail.position < position:
-                server.store.read(lambda tx: tail.read(tx, position))
 
 
 def _from_memory(server: Server, query: Query, plan: Plan) -> Answer:
@@ -165,7 +156,7 @@ class _Answering:
         account = extras.account_events(tx, plan, query, new_rooms)
         stripped = extras.stripped_states(tx, self._server, [*plan.invites, *plan.knocks])
         messages, delivered = extras.device_messages(tx, plan, query)
-        keys = extras.device_keys(tx, self._memory, query.caller, plan.head)
+        keys = extras.device_keys(tx, self._server, query.caller, plan.head)
         lists = self._device_lists(windows) if plan.since else None
         rooms = {
             "join": self._joined(windows, read, account),

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from chat.services.log_tail import Name, Tail
 from chat.services.rooms import client_events
 from chat.services.server import Server
-from chat.services.sync.memory import Name, SyncMemory, UserRooms
+from chat.services.sync.memory import SyncMemory, UserRooms
 from chat.services.sync.query import Query
 from chat.storage import account_data, events, rooms, state, streams, sync
 from chat.storage.engine import Transaction
@@ -84,20 +85,26 @@ def nothing_new(server: Server, query: Query) -> bool:
     user = server.sync.users.get(user_id)
     if user is None or token is None or token.devices < token.pos:
         return False
-    if token.pos > max(server.notifier.position, server.sync.tail.position):
-        return False  # of another worker, or from the future
     notifier = server.notifier
+    if token.pos > notifier.position:
+        return False  # of another worker, or from the future
     return not (
         notifier.changed_since(user_id, (), user.as_of)
         or notifier.changed_since(user_id, user.joined, token.pos)
     )
 
 
-def remembered(memory: SyncMemory, query: Query) -> Plan | None:
+def remembered(server: Server, query: Query) -> Plan | None:
     """The plan as the tail of the log has it; None where the database has to be asked."""
-    user, tail, token = memory.users.get(query.caller.user_id), memory.tail, query.since
+    user, tail, token = (
+        server.sync.users.get(query.caller.user_id),
+        server.notifier.tail,
+        query.since,
+    )
     if user is None or token is None or query.full_state:
         return None
+    if server.notifier.changed_since(query.caller.user_id, user.joined, tail.position):
+        return None  # something was committed whose place in the log is not known yet
     if min(token.pos, user.as_of) < tail.floor or max(token.pos, user.as_of) > tail.position:
         return None
     if _rooms_changed(tail.since(query.caller.user_id, min(token.pos, user.as_of))):
@@ -109,15 +116,13 @@ def remembered(memory: SyncMemory, query: Query) -> Plan | None:
         if (changes := tail.since(room, token.pos)) and query.filter.room.matches_room(room_id)
     ]
     own = tail.since(query.caller.user_id, token.pos)
-    devices = _new_devices(memory, query.caller.user_id, user.joined, token.pos)
+    devices = _new_devices(tail, query.caller.user_id, user.joined, token.pos)
     return Plan(token.pos, tail.position, user, spans, own=own, new_devices=devices)
 
 
-def _new_devices(
-    memory: SyncMemory, user_id: str, joined: Iterable[int], since: int
-) -> frozenset[str]:
+def _new_devices(tail: Tail, user_id: str, joined: Iterable[int], since: int) -> frozenset[str]:
     names: list[Name] = [user_id, *joined]
-    changes = [change for name in names for change in memory.tail.since(name, since)]
+    changes = [change for name in names for change in tail.since(name, since)]
     return frozenset(
         change.user_id for change in changes if change.kind is Kind.DEVICE_LIST and change.user_id
     )
@@ -136,8 +141,7 @@ def _rooms_changed(changes: Sequence[LoggedChange]) -> bool:
 
 def stored(tx: Transaction, server: Server, query: Query) -> Plan:
     """The plan as the database has it. A token from the future is answered like none."""
-    head = streams.head(tx)
-    server.sync.tail.read(tx, head)
+    head, tail = streams.head(tx), server.notifier.tail
     user_id = query.caller.user_id
     since = query.since.pos if query.since is not None and query.since.pos <= head else 0
     members = rooms.memberships(tx, user_id)
@@ -149,11 +153,11 @@ def stored(tx: Transaction, server: Server, query: Query) -> Plan:
     _remember(server.sync, user_id, user)
     wanted = [one for one in members if query.filter.room.matches_room(one.room_id)]
     plan = Plan(since, head, user, [])
-    if since and since >= server.sync.tail.floor:
+    if since and tail.floor <= since and head <= tail.position:
         plan = replace(
             plan,
-            own=server.sync.tail.since(user_id, since),
-            new_devices=_new_devices(server.sync, user_id, user.joined, since),
+            own=tail.since(user_id, since),
+            new_devices=_new_devices(tail, user_id, user.joined, since),
         )
     return _with_rooms(tx, server, query, plan, wanted)
 
@@ -181,7 +185,7 @@ def _with_rooms(
     moved = outside + [m for m in new if since and m.membership == "join"]
     stays = _stays(tx, server, query, since, moved)
     joined = [
-        _joined_span(server.sync, query, plan, member, stays.get(member.room))
+        _joined_span(server.notifier.tail, query, plan, member, stays.get(member.room))
         for member in members
         if member.membership == "join"
     ]
@@ -248,14 +252,12 @@ def _stays(
 
 
 def _joined_span(
-    memory: SyncMemory, query: Query, plan: Plan, member: LocalMember, stay: Stay | None
+    tail: Tail, query: Query, plan: Plan, member: LocalMember, stay: Stay | None
 ) -> Span:
     if not plan.since or (stay is not None and not stay.unbroken):
         # The client knows nothing of the room, or not all that happened meanwhile.
         return Span(member.room, member.room_id, 0, plan.head, whole=True, rejoined=plan.since > 0)
-    changes = None
-    if plan.since >= memory.tail.floor:
-        changes = memory.tail.since(member.room, plan.since)
+    changes = None if plan.own is None else tail.since(member.room, plan.since)
     return Span(
         member.room,
         member.room_id,
