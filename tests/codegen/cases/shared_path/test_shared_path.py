@@ -1,9 +1,8 @@
 """Two operations on one path, told apart by a field."""
 
-from openapi_spec_validator import validate
-
 from generator.documents import Bundle
 from generator.schemas import Schemas
+from openapi_spec_validator import validate
 
 
 def test_output(case):
