@@ -79,7 +79,7 @@ class Notifier:
                 self._wake(waiter)
         if self._threads:
             try:
-                self._store.stop_awaiting(CHANNEL)
+                self._store.announce(CHANNEL, here=True)  # so that the follower ends
             except DATABASE_ERRORS as error:
                 log.warning("the log follower ends late", extra={"error": str(error)})
         for thread in self._threads:

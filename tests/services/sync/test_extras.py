@@ -217,7 +217,7 @@ def test_the_end_of_typing_is_told_to_old_tokens_too(alice: Person, bob: Person,
     typing.start(bob.server, bob.caller, room, 30_000)
     assert typists(alice, room) == [[bob.id]]
     typing.stop(bob.server, bob.caller, room)
-    alice.server.sync.tail._restart(alice.server.notifier.position)  # as after a restart
+    alice.server.notifier.tail.start(alice.server.notifier.position)  # as after a restart
     alice.server.sync.users.drop(alice.id)
     assert typists(alice, room) == [[]]
 
@@ -399,7 +399,7 @@ def test_changed_devices_are_told_to_who_shares_a_room(
 
 def test_changed_devices_are_told_to_old_tokens_too(alice: Person, bob: Person, room: str) -> None:
     changes_devices(bob)
-    alice.server.sync.tail._restart(alice.server.notifier.position)  # as after a restart
+    alice.server.notifier.tail.start(alice.server.notifier.position)  # as after a restart
     alice.server.sync.users.drop(alice.id)
     assert alice.syncs()["changed"] == [bob.id]
 

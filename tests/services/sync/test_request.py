@@ -10,8 +10,7 @@ import pytest
 from chat.protocol.errors import InvalidParam, NotFound
 from chat.services import account_data
 from chat.services.server import Server
-from chat.services.sync import memory, query
-from chat.storage.streams import Kind, LoggedChange
+from chat.services.sync import query
 from chat_testing.databases import statements
 from chat_testing.people import Person, a_person, ids
 
@@ -170,7 +169,7 @@ def test_an_old_token_is_answered_from_the_database(alice: Person, bob: Person) 
     token = bob.syncs()["next_batch"]
     said = alice.says(room, "hi")
     known = bob.syncs()
-    bob.server.sync.tail._restart(bob.server.notifier.position)  # as after a restart
+    bob.server.notifier.tail.start(bob.server.notifier.position)  # as after a restart
     bob.server.sync.users.drop(bob.id)
     answer = bob.asks(since=token)
     assert ids(answer["join"][room]["timeline"]["events"]) == [said]
@@ -191,17 +190,3 @@ def test_stored_filters_are_found_by_their_id(alice: Person) -> None:
     assert other
     with pytest.raises(NotFound):
         alice.query("none")
-
-
-# --- the tail of the log ---
-
-
-def test_the_tail_knows_what_lies_above_its_floor() -> None:
-    tail = memory.Tail(capacity=4)
-    for pos in range(1, 8):
-        tail.record([LoggedChange(pos, Kind.EVENT, 1 + pos % 2, None, None)])
-    assert tail.position == 7
-    assert tail.floor == 3
-    assert [change.pos for change in tail.since(1, 3)] == [4, 6]
-    assert [change.pos for change in tail.since(2, 5)] == [7]
-    assert tail.since(3, 3) == ()

@@ -1,0 +1,67 @@
+"""The recent part of the change log in memory, by room and by user."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from chat.storage.streams import PERSONAL, LoggedChange
+
+CHANGES = 50_000
+
+Name = int | str  # a room's number, or a user ID for what concerns nobody else
+
+
+class Tail:
+    """Everything that the log holds at positions in (floor, position]."""
+
+    def __init__(self, capacity: int = CHANGES) -> None:
+        self.floor = 0
+        self.position = 0
+        self._capacity = capacity
+        self._all: deque[LoggedChange] = deque()
+        self._of: dict[Name, deque[LoggedChange]] = {}
+
+    def start(self, position: int) -> None:
+        """Begin anew, knowing nothing up to a position."""
+        self._all.clear()
+        self._of.clear()
+        self.floor = self.position = position
+
+    def record(self, changes: Iterable[LoggedChange]) -> None:
+        """Take in changes in the order of the log; those that are known already do nothing."""
+        for change in changes:
+            name = concerned(change)
+            if change.pos > self.position:
+                self.position = change.pos
+                if name is not None:
+                    self._all.append(change)
+                    self._of.setdefault(name, deque()).append(change)
+        while len(self._all) > self._capacity:
+            self._forget(self._all.popleft())
+
+    def _forget(self, change: LoggedChange) -> None:
+        name = concerned(change)
+        assert name is not None
+        self.floor = change.pos
+        of_name = self._of[name]
+        of_name.popleft()
+        if not of_name:
+            del self._of[name]
+
+    def since(self, name: Name, position: int) -> tuple[LoggedChange, ...]:
+        """The changes of a room or user after a position that is not below the floor."""
+        of_name = self._of.get(name)
+        if of_name is None or of_name[-1].pos <= position:
+            return ()
+        found = []
+        for change in reversed(of_name):
+            if change.pos <= position:
+                break
+            found.append(change)
+        return tuple(reversed(found))
+
+
+def concerned(change: LoggedChange) -> Name | None:
+    """The room, or the one user, whose syncs a change concerns."""
+    if change.kind in PERSONAL or change.room is None:
+        return change.user_id
+    return change.room

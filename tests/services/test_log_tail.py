@@ -1,0 +1,45 @@
+"""The recent part of the change log."""
+
+from chat.services.log_tail import Tail
+from chat.storage.streams import Kind, LoggedChange
+
+ALICE = "@alice:a.example"
+
+
+def events(*positions: int) -> list[LoggedChange]:
+    """Changes of room 1 at odd positions and of room 2 at even ones."""
+    return [LoggedChange(pos, Kind.EVENT, 2 - pos % 2, None, None) for pos in positions]
+
+
+def test_changes_are_found_by_what_they_concern() -> None:
+    tail = Tail()
+    tail.record(events(1, 2, 3))
+    tail.record([LoggedChange(4, Kind.ACCOUNT_DATA, 1, ALICE, None)])
+    assert [change.pos for change in tail.since(1, 0)] == [1, 3]
+    assert [change.pos for change in tail.since(1, 1)] == [3]
+    assert [change.pos for change in tail.since(ALICE, 0)] == [4]
+    assert tail.since("@bob:a.example", 0) == ()
+    assert tail.position == 4
+
+
+def test_what_is_known_is_not_taken_in_twice() -> None:
+    tail = Tail()
+    tail.record(events(1, 2, 3))
+    tail.record(events(2, 3, 4))
+    assert [change.pos for change in tail.since(2, 0)] == [2, 4]
+
+
+def test_the_oldest_changes_go_and_the_floor_rises() -> None:
+    tail = Tail(capacity=4)
+    tail.record(events(*range(1, 8)))
+    assert (tail.floor, tail.position) == (3, 7)
+    assert [change.pos for change in tail.since(1, 3)] == [5, 7]
+    assert [change.pos for change in tail.since(2, 3)] == [4, 6]
+
+
+def test_a_new_start_knows_nothing_before_it() -> None:
+    tail = Tail()
+    tail.record(events(1, 2))
+    tail.start(9)
+    assert (tail.floor, tail.position) == (9, 9)
+    assert tail.since(1, 9) == ()
