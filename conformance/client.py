@@ -182,7 +182,7 @@ class User(Client):
         return chunk
 
     def sync(self, since: str | None = None, **query: Any) -> Json:
-        """Sync; without `timeout` the answer comes at once. A filter is given as an object."""
+        """Sync; without `timeout` the answer comes at once. A filter may be given as an object."""
         if isinstance(query.get("filter"), dict):
             query["filter"] = json.dumps(query["filter"])
         answer: Json = self.get("/sync", since=since, **query).ok()

@@ -36,10 +36,10 @@ def check_typing(world: World) -> None:
     alice, bob, room = shared_room(world)
     since = alice.sync()["next_batch"]
     type_in(bob, room)
-    answer = alice.sync(since, timeout=5000)
+    answer = alice.sync(since)
     assert ephemeral(answer, room, "m.typing") == {"user_ids": [bob.user_id]}
     type_in(bob, room, typing=False)
-    answer = alice.sync(answer["next_batch"], timeout=5000)
+    answer = alice.sync(answer["next_batch"])
     assert ephemeral(answer, room, "m.typing") == {"user_ids": []}
 
 
@@ -48,7 +48,7 @@ def check_typing_times_out(world: World) -> None:
     alice, bob, room = shared_room(world)
     since = alice.sync()["next_batch"]
     type_in(bob, room, timeout_ms=1000)
-    answer = alice.sync(since, timeout=5000)
+    answer = alice.sync(since)
     assert ephemeral(answer, room, "m.typing") == {"user_ids": [bob.user_id]}
     answer = alice.sync(answer["next_batch"], timeout=10_000)
     assert ephemeral(answer, room, "m.typing") == {"user_ids": []}
@@ -83,7 +83,7 @@ def check_receipt(world: World) -> None:
     event_id = alice.send(room, "Dinner is ready")
     since = alice.sync()["next_batch"]
     bob.post(RECEIPT, room, "m.read", event_id).ok()
-    content = ephemeral(alice.sync(since, timeout=5000), room, "m.receipt")
+    content = ephemeral(alice.sync(since), room, "m.receipt")
     assert content is not None
     assert content[event_id]["m.read"][bob.user_id]["ts"] > 1_600_000_000_000
 
@@ -105,7 +105,7 @@ def check_private_receipt(world: World) -> None:
     event_id = alice.send(room, "Dinner is ready")
     before_alice, before_bob = alice.sync()["next_batch"], bob.sync()["next_batch"]
     bob.post(RECEIPT, room, "m.read.private", event_id).ok()
-    content = ephemeral(bob.sync(before_bob, timeout=5000), room, "m.receipt")
+    content = ephemeral(bob.sync(before_bob), room, "m.receipt")
     assert content is not None
     assert bob.user_id in content[event_id]["m.read.private"]
     assert ephemeral(alice.sync(before_alice), room, "m.receipt") is None
@@ -118,7 +118,7 @@ def check_threaded_receipt(world: World) -> None:
     event_id = alice.send(room, "Dinner is ready")
     since = alice.sync()["next_batch"]
     bob.post(RECEIPT, room, "m.read", event_id, body={"thread_id": "main"}).ok()
-    content = ephemeral(alice.sync(since, timeout=5000), room, "m.receipt")
+    content = ephemeral(alice.sync(since), room, "m.receipt")
     assert content is not None
     assert content[event_id]["m.read"][bob.user_id]["thread_id"] == "main"
 

@@ -126,43 +126,6 @@ def check_empty_upload(world: World) -> None:
     assert (answer.status, answer.content) == (200, b"")
 
 
-def check_upload_in_two_steps(world: World) -> None:
-    """A URI is made first and filled later, once."""
-    user = world.user()
-    made = user.post("/_matrix/media/v1/create").ok()
-    path = "/_matrix/media/v3/upload/{}/{}"
-    headers = {"Content-Type": "text/plain"}
-    place = parts(made["content_uri"])
-    user.request("PUT", path, *place, body=b"soup", headers=headers).ok()
-    assert user.get(DOWNLOAD, *place).content == b"soup"
-    again = user.request("PUT", path, *place, body=b"stew", headers=headers)
-    again.refused(409, "M_CANNOT_OVERWRITE_MEDIA")
-    assert user.get(DOWNLOAD, *place).content == b"soup"
-
-
-def check_content_that_is_not_there_yet(world: World) -> None:
-    """A download of what was announced and has not come waits as long as it is told."""
-    user = world.user()
-    made = user.post("/_matrix/media/v1/create").ok()
-    answer = user.get(DOWNLOAD, *parts(made["content_uri"]), timeout_ms=200)
-    answer.refused(504, "M_NOT_YET_UPLOADED")
-
-
-def check_uri_of_another_user(world: World) -> None:
-    """A URI is filled by the user for whom it was made."""
-    made = world.user().post("/_matrix/media/v1/create").ok()
-    path = "/_matrix/media/v3/upload/{}/{}"
-    answer = world.user().request("PUT", path, *parts(made["content_uri"]), body=b"soup")
-    answer.refused(403, "M_FORBIDDEN")
-
-
-def check_uri_that_was_never_made(world: World) -> None:
-    """A URI that was never made cannot be filled."""
-    path = "/_matrix/media/v3/upload/{}/{}"
-    answer = world.user().request("PUT", path, world.server_name, "nosuchmedia", body=b"soup")
-    answer.refused(404, "M_NOT_FOUND")
-
-
 def check_scaled_thumbnail(world: World) -> None:
     """A scaled thumbnail keeps the proportions of the picture."""
     user = world.user()

@@ -93,5 +93,5 @@ def check_display_name_reaches_rooms(world: World) -> None:
     bob.put("/profile/{}/displayname", bob.user_id, body={"displayname": "Bobby"}).ok()
     member = bob.state(room, "m.room.member", bob.user_id)
     assert (member["membership"], member["displayname"]) == ("join", "Bobby")
-    events = alice.sync(since, timeout=5000)["rooms"]["join"][room]["timeline"]["events"]
+    events = alice.sync(since)["rooms"]["join"][room]["timeline"]["events"]
     assert events[-1]["content"]["displayname"] == "Bobby"

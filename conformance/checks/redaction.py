@@ -89,5 +89,5 @@ def check_redaction_reaches_sync(world: World) -> None:
     event_id = bob.send(room, "Wrong room")
     since = alice.sync()["next_batch"]
     bob.put(REDACT, room, event_id, "t", body={}).ok()
-    (event,) = alice.sync(since, timeout=5000)["rooms"]["join"][room]["timeline"]["events"]
+    (event,) = alice.sync(since)["rooms"]["join"][room]["timeline"]["events"]
     assert (event["type"], event["redacts"]) == ("m.room.redaction", event_id)

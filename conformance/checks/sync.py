@@ -405,16 +405,43 @@ def check_lazy_members(world: World) -> None:
 
 
 def check_lazy_members_later(world: World) -> None:
-    """With lazy loading the membership of a sender who is new to the client comes along."""
-    alice, bob, room = shared_room(world)
+    """With lazy loading the membership of a sender comes at the latest with the message."""
+    alice, bob, room = shared_room(world, name="Kitchen")
     silent = world.user("silent")
     silent.join(room)
     alice.send(room, "One")
     wish = limited_to(1, state={"lazy_load_members": True})
-    since = bob.sync(filter=wish)["next_batch"]
+    first = bob.sync(filter=wish)
     silent.send(room, "Two")
-    part = joined(bob.sync(since, filter=wish), room)
-    assert ("m.room.member", silent.user_id) in keys(part["state"]["events"])
+    second = bob.sync(first["next_batch"], filter=wish)
+    told = [
+        event for answer in (first, second) for event in joined(answer, room)["state"]["events"]
+    ]
+    assert ("m.room.member", silent.user_id) in keys(told)
+
+
+def check_lazy_members_name_the_room(world: World) -> None:
+    """With lazy loading the memberships of those after whom a nameless room is named come along."""
+    alice, bob, room = shared_room(world)
+    carol = world.user("carol")
+    carol.join(room)
+    bob.send(room, "One")
+    wish = limited_to(1, state={"lazy_load_members": True})
+    part = joined(alice.sync(filter=wish), room)
+    heroes = part["summary"]["m.heroes"]
+    assert set(heroes) == {bob.user_id, carol.user_id}
+    assert {("m.room.member", user_id) for user_id in heroes} <= keys(part["state"]["events"])
+
+
+def check_acknowledged_changes_are_there(world: World) -> None:
+    """What was acknowledged before a sync is asked for is in its answer."""
+    alice, bob, room = shared_room(world)
+    since = bob.sync()["next_batch"]
+    for number in range(20):
+        event_id = alice.send(room, f"Plate {number}")
+        answer = bob.sync(since)
+        assert [event["event_id"] for event in timeline(answer, room)] == [event_id]
+        since = answer["next_batch"]
 
 
 def check_unknown_token(world: World) -> None:
@@ -445,7 +472,7 @@ def check_transaction_id(world: World) -> None:
     body = {"msgtype": "m.text", "body": "Dinner is ready"}
     alice.put("/rooms/{}/send/m.room.message/{}", room, "t-own", body=body).ok()
     found = {
-        user: timeline(user.sync(token, timeout=5000), room)[-1]["unsigned"].get("transaction_id")
+        user: timeline(user.sync(token), room)[-1]["unsigned"].get("transaction_id")
         for user, token in since.items()
     }
     assert found == {alice: "t-own", phone: None, bob: None}
@@ -475,7 +502,7 @@ def check_many_rooms(world: World) -> None:
 
 def last_message(user: User, since: str, room: str) -> str:
     """The text of the last message that a sync brings."""
-    text: str = timeline(user.sync(since, timeout=5000), room)[-1]["content"]["body"]
+    text: str = timeline(user.sync(since), room)[-1]["content"]["body"]
     return text
 
 

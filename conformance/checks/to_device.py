@@ -23,7 +23,7 @@ def check_message_arrives_once(world: World) -> None:
     alice, bob = world.user("alice"), world.user("bob")
     since = bob.sync()["next_batch"]
     send(alice, "t1", bob)
-    answer = bob.sync(since, timeout=5000)
+    answer = bob.sync(since)
     wanted = {"type": "org.example.note", "sender": alice.user_id, "content": {"txn": "t1"}}
     assert received(answer) == [wanted]
     assert received(bob.sync(answer["next_batch"])) == []

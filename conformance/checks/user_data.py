@@ -129,7 +129,7 @@ def check_account_data_is_private(world: World) -> None:
     alice.put(ROOM_DATA, alice.user_id, room, "org.example.secret", body={"n": 1}).ok()
     alice.put(DATA, alice.user_id, "org.example.secret", body={"n": 1}).ok()
     alice.send(room, "Nothing to see")
-    assert "org.example.secret" not in str(bob.sync(since, timeout=5000))
+    assert "org.example.secret" not in str(bob.sync(since))
 
 
 def check_tags(world: World) -> None:
