@@ -102,6 +102,14 @@ def test_a_reader_keeps_its_snapshot(store: Store) -> None:
     assert positions(store) == [1]
 
 
+def test_a_single_statement_needs_no_snapshot(store: Store) -> None:
+    store.write(put(1))
+    found = store.read(lambda tx: tx.row("SELECT pos FROM change_log"), snapshot=False)
+    assert found == (1,)
+    store.write(put(2))
+    assert sorted(positions(store)) == [1, 2]
+
+
 def test_numbers_are_never_given_twice_even_beyond_a_block(store: Store) -> None:
     def take(count: int) -> list[int]:
         return store.write(lambda tx: tx.numbers("ev", count))

@@ -167,15 +167,12 @@ class Notifier:
             self._committed.set()
 
     def _announce(self) -> None:
-        """Tell the others, once for all that was committed meanwhile.
-
-        The last announcement, at the end, lets the follower of this process end at once.
-        """
+        """Tell the others, once for all that was committed meanwhile."""
         while not self._closed:
             self._committed.wait()
             self._committed.clear()
             try:
-                self._store.announce(CHANNEL, here=self._closed)
+                self._store.announce(CHANNEL)
             except DATABASE_ERRORS as error:
                 log.warning("announcing changes failed", extra={"error": str(error)})
             time.sleep(ANNOUNCE_S)

@@ -397,10 +397,6 @@ class Store(ABC):
         """Tell the other processes that something was committed, with `here` this one as well."""
 
     @abstractmethod
-    def stop_awaiting(self, channel: str) -> None:
-        """Let `await_announcement` return, for the end of the process."""
-
-    @abstractmethod
     def await_announcement(self, channel: str, timeout_s: float) -> bool:
         """Wait until another process announces on `channel`; False when none did in time."""
 
