@@ -22,75 +22,70 @@ class Fan:
 
     def __init__(self, bench: Bench, receivers: int) -> None:
         self._bench = bench
-        self._sender, *members = bench.world.users(receivers + 1)
-        self._room_id = bench.world.room([self._sender, *members])
-        self._poller = Poller(bench.address, receivers)
-        self._waiting = dict(zip(self._poller.connections, members, strict=True))
-        self._seen: set[Connection] = set()
-        self._body = ""
-        self.tally = Tally()
+        self._sender, *self._members = bench.world.users(receivers + 1)
+        self._room_id = bench.world.room([self._sender, *self._members])
+        self._waiting: dict[Connection, User] = {}
+        self._awaited: set[Connection] = set()  # still without the present message
+        self._body = b""
+        self._tally = Tally()
 
     def measure(self) -> Result:
         """Send, await all deliveries, repeat. One operation is one delivery."""
-        for connection, member in self._waiting.items():
-            self._poll(connection, self._bench.world.settled(member))
-        self._pump(until=lambda: False, patience_s=SETTLE_S)
-        self._sending = Connection(self._bench.address)
-        with self._bench.observed(), Stretch(self._bench.groups) as stretch:
-            end_s = time.perf_counter() + self._bench.seconds
-            number = 0
-            while time.perf_counter() < end_s:
-                self._send_and_await(f"fan {number}")
-                number += 1
-        self._sending.close()
-        result = stretch.result(len(self._waiting), self.tally)
-        result.extra = {"messages": number}
+        tokens = [self._bench.world.next_batch(member) for member in self._members]
+        with Poller(self._bench.address, len(tokens) + 1) as poller:
+            self._sending, *receiving = poller.connections
+            self._waiting = dict(zip(receiving, self._members, strict=True))
+            for connection, token in zip(receiving, tokens, strict=True):
+                self._poll(connection, token)
+            self._pump(poller, until=lambda: False, patience_s=SETTLE_S)
+            with self._bench.observed(), Stretch(self._bench.groups) as stretch:
+                messages = self._rounds(poller)
+        result = stretch.result(len(self._waiting), self._tally)
+        result.extra = {"messages": messages}
         return result
 
-    def _send_and_await(self, body: str) -> None:
-        self._body = body
-        self._seen.clear()
-        sent = self._sending.exchange(send_request(self._sender, self._room_id, text(body)))
-        if sent.status != 200:
-            self.tally.errors[describe(sent)] += 1
-            return
-        everyone = len(self._waiting)
-        self._pump(until=lambda: len(self._seen) == everyone, patience_s=DELIVERY_S)
-        if lost := everyone - len(self._seen):
-            self.tally.errors["not delivered"] += lost
+    def _rounds(self, poller: Poller) -> int:
+        end_s = time.perf_counter() + self._bench.seconds
+        number = 0
+        while time.perf_counter() < end_s:
+            number += 1
+            self._send_and_await(poller, f"fan {number:06}")
+        return number
 
-    def _pump(self, until: Callable[[], bool], patience_s: float) -> None:
+    def _send_and_await(self, poller: Poller, body: str) -> None:
+        self._body = body.encode()
+        self._awaited = {self._sending, *self._waiting}
+        self._sending.send(send_request(self._sender, self._room_id, text(body)))
+        self._pump(poller, until=lambda: not self._awaited, patience_s=DELIVERY_S)
+        if self._awaited:
+            self._tally.errors["not delivered"] += len(self._awaited)
+
+    def _pump(self, poller: Poller, until: Callable[[], bool], patience_s: float) -> None:
         """Read deliveries and poll again, until told or out of patience."""
         deadline_s = time.perf_counter() + patience_s
         while not until() and (left_s := deadline_s - time.perf_counter()) > 0:
-            for connection, answer in self._poller.answers(left_s):
+            for connection, answer in poller.answers(left_s):
                 self._take(connection, answer)
 
     def _take(self, connection: Connection, answer: Answer) -> None:
         if answer.status != 200:
-            self.tally.errors[describe(answer)] += 1
-            return
-        if self._body and self._body.encode() in answer.body and connection not in self._seen:
-            self._seen.add(connection)
-            self.tally.latencies_s.append(time.perf_counter() - self._sending.sent_at_s)
-        self._poll(connection, json.loads(answer.body)["next_batch"])
+            self._tally.errors[describe(answer)] += 1
+        elif connection is self._sending:
+            self._awaited.discard(connection)
+        else:
+            if connection in self._awaited and self._body in answer.body:
+                self._awaited.remove(connection)
+                self._tally.latencies_s.append(time.perf_counter() - self._sending.sent_at_s)
+            self._poll(connection, json.loads(answer.body)["next_batch"])
 
     def _poll(self, connection: Connection, since: str) -> None:
         member = self._waiting[connection]
         connection.send(request("GET", sync_target(since, LONG_POLL_MS), member.token))
 
-    def close(self) -> None:
-        """Hang up."""
-        self._poller.close()
-
 
 def fanout(bench: Bench, receivers: int) -> Result:
     """A message to members who all hold a long poll; per delivery, the send included."""
-    fan = Fan(bench, receivers)
-    try:
-        return fan.measure()
-    finally:
-        fan.close()
+    return Fan(bench, receivers).measure()
 
 
 def long_polls(bench: Bench, count: int) -> Result:
