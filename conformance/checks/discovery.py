@@ -57,3 +57,21 @@ def check_the_api_is_published(world: World) -> None:
     document = yaml.load(answer.content, yaml.CSafeLoader)
     assert document["openapi"].startswith("3.1")
     assert "/_matrix/client/v3/sync" in document["paths"]
+
+
+def check_the_api_can_be_read(world: World) -> None:
+    """The server shows its API to readers as a page that needs no scripts."""
+    answer = world.stranger.get("/docs")
+    assert (answer.status, answer.media_type) == (200, "text/html")
+    assert b"/_matrix/client/v3/sync" in answer.content
+    assert b"<script" not in answer.content
+
+
+def check_metrics(world: World) -> None:
+    """Metrics are given in the form of Prometheus, or the path is unknown."""
+    answer = world.stranger.get("/_synapse/metrics")
+    if answer.status == 404:
+        answer.refused(404, "M_UNRECOGNIZED")
+    else:
+        assert (answer.status, answer.media_type) == (200, "text/plain")
+        assert b"# TYPE" in answer.content

@@ -25,12 +25,6 @@ def account_data(answer: Json, room: str, kind: str) -> Json | None:
     return next((event["content"] for event in events if event["type"] == kind), None)
 
 
-def unread(user: User, room: str) -> tuple[int, int]:
-    """How many notifications and highlights a user has in a room."""
-    counts = user.sync()["rooms"]["join"][room]["unread_notifications"]
-    return counts["notification_count"], counts["highlight_count"]
-
-
 def check_typing(world: World) -> None:
     """A member who types is shown to the others, until they stop."""
     alice, bob, room = shared_room(world)
@@ -179,22 +173,3 @@ def check_marker_for_unknown_event(world: World) -> None:
     alice, _, room = shared_room(world)
     body = {"m.fully_read": "$" + "x" * 43}
     alice.post("/rooms/{}/read_markers", room, body=body).refused(404, "M_NOT_FOUND")
-
-
-def check_unread_counts(world: World) -> None:
-    """Messages of others are counted until they are read, own messages are not."""
-    alice, bob, room = shared_room(world)
-    alice.send(room, "One")
-    last = alice.send(room, "Two")
-    assert unread(bob, room) == (2, 0)
-    assert unread(alice, room) == (0, 0)
-    bob.post(RECEIPT, room, "m.read", last).ok()
-    assert unread(bob, room) == (0, 0)
-
-
-def check_highlights(world: World) -> None:
-    """A message that mentions a user is counted as a highlight of theirs."""
-    alice, bob, room = shared_room(world)
-    content = {"msgtype": "m.text", "body": "Bob?", "m.mentions": {"user_ids": [bob.user_id]}}
-    alice.send_event(room, "m.room.message", content)
-    assert unread(bob, room) == (1, 1)

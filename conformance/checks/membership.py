@@ -138,12 +138,15 @@ def check_invite_of_no_user(world: World) -> None:
     answer.refused(400, "M_INVALID_PARAM")
 
 
-def check_invite_of_unknown_user(world: World) -> None:
-    """A user that the server should have and has not cannot be invited."""
+def check_invite_before_registration(world: World) -> None:
+    """A user may be invited before they register, and finds the invite then."""
     alice, _, room = private_room(world)
-    nobody = f"@{world.name('nobody')}:{world.server_name}"
-    answer = alice.post("/rooms/{}/invite", room, body={"user_id": nobody})
-    answer.refused(404, "M_NOT_FOUND")
+    name = world.name("later")
+    later = f"@{name}:{world.server_name}"
+    alice.post("/rooms/{}/invite", room, body={"user_id": later}).ok()
+    token = world.register_by_secret(name).ok()["access_token"]
+    answer = world.stranger.get("/sync", access_token=token).ok()
+    assert room in answer["rooms"]["invite"]
 
 
 def check_invite_to_unknown_room(world: World) -> None:

@@ -578,7 +578,7 @@ class Config:
     # Rate limits
     rc_default: RateLimit = key(
         LIMIT, "Requests per user that no other limit covers (not in Synapse).",
-        default=_limit(100, 500),
+        default=_limit(1000, 5000),
     )  # fmt: skip
     rc_message: RateLimit = key(LIMIT, "Events per sender.", default=_limit(0.2, 10))
     rc_registration: RateLimit = key(
