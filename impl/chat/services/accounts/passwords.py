@@ -14,7 +14,6 @@ BCRYPT_LIMIT_BYTES = 72
 _pool = ThreadPool(os.cpu_count() or 1)
 
 
-
 def _material(password: str, pepper: str) -> bytes:
     """What bcrypt is given: it reads 72 bytes at most, so longer passwords are digested first."""
     whole = (

@@ -32,7 +32,8 @@ class Span:
 
     `whole`: the client does not know the room's state. `steady`: the user was joined all the time.
     `rejoined`: the client knows an older stretch of the room, so there is a gap. `changes` is what
-    the log says of the room, None where the log does not go back that far. `end` is the event by
+    the log says of the room, None where the log does not go back that far. `joined_by` is the event
+    since which the user has been joined, given for rooms that are new to the client. `end` is the event by
     which a stay in the room ended, None while it lasts; `farewell` is the user's present membership
     event in a room that they are not in.
     """
@@ -45,6 +46,7 @@ class Span:
     steady: bool = False
     rejoined: bool = False
     changes: tuple[LoggedChange, ...] | None = None
+    joined_by: EventRow | None = None
     end: EventRow | None = None
     farewell: EventRow | None = None
 
@@ -184,14 +186,15 @@ def _with_rooms(
     outside = [m for m in new if m.membership in OUTSIDE and _is_told(query, since, m)]
     moved = outside + [m for m in new if since and m.membership == "join"]
     stays = _stays(tx, server, query, since, moved)
-    joined = [
-        _joined_span(server.notifier.tail, query, plan, member, stays.get(member.room))
-        for member in members
-        if member.membership == "join"
-    ]
+    joined = [member for member in members if member.membership == "join"]
+    known = [m for m in joined if since and (m.room not in stays or stays[m.room].unbroken)]
+    spans = [_known_span(server.notifier.tail, query, plan, member) for member in known]
+    known_rooms = {member.room for member in known}
+    fresh = {member.ev: member for member in joined if member.room not in known_rooms}
     return replace(
         plan,
-        joined=[span for span in joined if span.changes != () or span.whole],
+        joined=[span for span in spans if span.changes != () or span.whole]
+        + _fresh_spans(tx, plan, fresh),
         left=[_left_span(member, stays[member.room], since) for member in outside],
         invites=_invites(tx, [m for m in new if m.membership == "invite"], plan.user.ignored),
         knocks=[m for m in new if m.membership == "knock"],
@@ -251,12 +254,8 @@ def _stays(
     }
 
 
-def _joined_span(
-    tail: Tail, query: Query, plan: Plan, member: LocalMember, stay: Stay | None
-) -> Span:
-    if not plan.since or (stay is not None and not stay.unbroken):
-        # The client knows nothing of the room, or not all that happened meanwhile.
-        return Span(member.room, member.room_id, 0, plan.head, whole=True, rejoined=plan.since > 0)
+def _known_span(tail: Tail, query: Query, plan: Plan, member: LocalMember) -> Span:
+    """What lies behind the token in a room in which the user was all the time."""
     changes = None if plan.own is None else tail.since(member.room, plan.since)
     return Span(
         member.room,
@@ -267,6 +266,23 @@ def _joined_span(
         steady=True,
         changes=changes,
     )
+
+
+def _fresh_spans(tx: Transaction, plan: Plan, members: dict[int, LocalMember]) -> list[Span]:
+    """Rooms of which the client knows nothing, or not all that happened meanwhile."""
+    rows = events.by_numbers(tx, members) if members else {}
+    return [
+        Span(
+            member.room,
+            member.room_id,
+            0,
+            plan.head,
+            whole=True,
+            rejoined=plan.since > 0,
+            joined_by=rows[ev],
+        )
+        for ev, member in members.items()
+    ]
 
 
 def _is_told(query: Query, since: int, member: LocalMember) -> bool:

@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """An event of an answer. `unsigned`: JSON fields that are the same for everybody, with a
     leading comma each; `pdu`: the form of servers, where the filter asks for it.
     """
@@ -84,8 +83,7 @@ class Window:
 # --- reading ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(msgspec.Struct, frozen=True, gc=False):
     """An event that is visible and passes the filter; `before` is the main line's position."""
 
     row: EventRow
@@ -109,14 +107,17 @@ class _Draft:
         self.judged = False
         self.names_changed = False
 
-    def take(self, timeline: sync.Timeline, kept: Mapping[int, _Kept]) -> None:
-        """Take in an older part of the timeline, of which `kept` are to be shown."""
+    def take(self, timeline: sync.Timeline, kept: Mapping[int, tuple[ClientEvent, str]]) -> None:
+        """Take in an older part of the timeline, of which `kept` is to be shown.
+
+        `kept`: event number → the event, and the user's membership at it.
+        """
         if self.high is None:
             self.high = timeline.rows[-1].head
         before, part = timeline.start, []
         for row in timeline.rows:
             if row.ev in kept:
-                part.append(_with_before(kept[row.ev], before))
+                part.append(_Kept(row, *kept[row.ev], before))
             if row.head != before:
                 self.stepped = True
                 if row.ev not in kept or row.after_pos != before + 1:
@@ -144,10 +145,6 @@ class _Draft:
             self.start = self.high
 
 
-def _with_before(kept: _Kept, before: int) -> _Kept:
-    return _Kept(kept.row, kept.event, kept.membership, before)
-
-
 class Reader:
     """Reads windows for one user in one snapshot."""
 
@@ -162,6 +159,8 @@ class Reader:
         self._timeline = query.filter.room.timeline
         self._state = query.filter.room.state
         self._limit = timeline_limit(query.filter, cap)
+        self._all_pass = self._timeline.includes_all and not ignored
+        self._all_state = self._state.includes_all
 
     def windows(
         self, spans: Sequence[Span], heroes: Mapping[int, Sequence[str]]
@@ -181,8 +180,7 @@ class Reader:
     # timelines
 
     def _read_timelines(self, drafts: Mapping[int, _Draft]) -> None:
-        plain = self._timeline.includes_all and not self._ignored
-        size = max(1, self._limit if plain else self._limit * 2)
+        size = max(1, self._limit if self._all_pass else self._limit * 2)
         open_drafts = list(drafts.values())
         for _ in range(ROUNDS):
             stretches = [Stretch(d.span.room, d.span.after, d.upto) for d in open_drafts]
@@ -208,14 +206,14 @@ class Reader:
 
     def _kept(
         self, drafts: Mapping[int, _Draft], found: Mapping[int, sync.Timeline]
-    ) -> dict[int, _Kept]:
+    ) -> dict[int, tuple[ClientEvent, str]]:
         memberships = self._memberships(drafts, found)
         rows = [row for one in found.values() for row in one.rows if row.ev in memberships]
         loaded = client_events.load(self._tx, self._cache, rows)
         return {
-            row.ev: _Kept(row, loaded[row.ev], memberships[row.ev], 0)
+            row.ev: (loaded[row.ev], memberships[row.ev])
             for row in rows
-            if self._passes(loaded[row.ev])
+            if self._all_pass or self._passes(loaded[row.ev])
         }
 
     def _passes(self, event: ClientEvent) -> bool:
@@ -230,11 +228,15 @@ class Reader:
         memberships = {}
         doubtful = {}
         for room, timeline in found.items():
-            if drafts[room].span.steady and _is_linear(timeline):
+            span = drafts[room].span
+            if span.steady and _is_linear(timeline):
                 memberships.update(dict.fromkeys((row.ev for row in timeline.rows), "join"))
-            else:
-                drafts[room].judged = True
-                doubtful[room] = timeline.rows
+                continue
+            drafts[room].judged = True
+            certain = _certain_memberships(span, timeline.rows)
+            memberships |= certain
+            if len(certain) < len(timeline.rows):
+                doubtful[room] = [row for row in timeline.rows if row.ev not in certain]
         if doubtful:
             memberships |= visible(self._tx, self._cache, self._user_id, doubtful)
         return memberships
@@ -337,8 +339,11 @@ class Reader:
         entries: Sequence[StateEntry],
         firsts: Mapping[tuple[int, int], int],
     ) -> dict[int, list[Shown]]:
+        rows = {one.row.ev: one.row for draft in drafts.values() for one in draft.kept}
         numbers = {ev for entry in entries for ev in (entry.low_ev, entry.high_ev) if ev}
-        rows = events.by_numbers(self._tx, numbers) if numbers else {}
+        numbers -= rows.keys()
+        if numbers:
+            rows |= events.by_numbers(self._tx, numbers)
         loaded = client_events.load(self._tx, self._cache, rows.values())
         in_timeline = {room: _keys_of(draft.kept) for room, draft in drafts.items()}
         chosen: dict[int, list[EventRow]] = {}
@@ -369,6 +374,8 @@ class Reader:
         return entry.low_ev if first is None or first <= draft.start else 0
 
     def _tells(self, room_id: str, event: ClientEvent) -> bool:
+        if self._all_state:
+            return True
         return self._state.matches_room(room_id) and matches(self._state, event)
 
     def members_at(self, windows: Sequence[Window]) -> dict[int, dict[str, Shown]]:
@@ -403,6 +410,8 @@ class Reader:
     def _shown(
         self, row: EventRow, event: ClientEvent, membership: str | None, extras: "_Extras"
     ) -> Shown:
+        if row.replaces is None and row.redacted_by is None and not extras.pdus:
+            return Shown(event, row, b"", membership)
         unsigned = b""
         replaced = extras.events.get(row.replaces or 0)
         if replaced is not None:
@@ -460,6 +469,24 @@ def matches(wanted: EventFilter, event: ClientEvent) -> bool:
     if wanted.includes_all:
         return True
     return wanted.matches(event.type, event.sender, {"url": None} if event.has_url else {})
+
+
+def _certain_memberships(span: Span, rows: Sequence[EventRow]) -> dict[int, str]:
+    """Event number → the user's membership at it, where that needs no look at the room's state."""
+    own = span.joined_by
+    if own is None:
+        return {}
+    found = {}
+    for row in rows:
+        if row.ev == own.ev or (row.before_line == own.before_line and _is_from(row, own)):
+            found[row.ev] = "join"
+        elif row.type == "m.room.create":
+            found[row.ev] = "leave"  # nothing hides it: there is no setting yet
+    return found
+
+
+def _is_from(row: EventRow, own: EventRow) -> bool:
+    return row.before_pos is not None and row.before_pos >= own.head
 
 
 def _is_linear(timeline: sync.Timeline) -> bool:
