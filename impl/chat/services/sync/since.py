@@ -33,9 +33,9 @@ class Span:
     `whole`: the client does not know the room's state. `steady`: the user was joined all the time.
     `rejoined`: the client knows an older stretch of the room, so there is a gap. `changes` is what
     the log says of the room, None where the log does not go back that far. `joined_by` is the event
-    since which the user has been joined, given for rooms that are new to the client. `end` is the event by
-    which a stay in the room ended, None while it lasts; `farewell` is the user's present membership
-    event in a room that they are not in.
+    since which the user has been joined, given for rooms that are new to the client. `end` is the
+    event by which a stay in the room ended, None while it lasts; `farewell` is the user's present
+    membership event in a room that they are not in.
     """
 
     room: int
