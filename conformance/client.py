@@ -57,9 +57,7 @@ class Client:
         **query: Any,
     ) -> Exchange:
         """Send a request. `body` is sent as JSON, or as it is where it is bytes."""
-        full = (
-            template if template.startswith(("/_", "/.", "/health", "/openapi")) else V3 + template
-        )
+        full = template if template.startswith(ELSEWHERE) else V3 + template
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         if content is not None:
