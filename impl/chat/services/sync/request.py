@@ -66,7 +66,6 @@ def sync(server: Server, query: Query) -> Answer:
         left_ms = until_ms - server.clock.now_ms()
         if left_ms <= 0 or not _wait(server, query.caller.user_id, answer.token, left_ms):
             break
-        server.notifier.refresh()
         query = replace(query, since=answer.token)
         answer = look(server, query)
     return answer
@@ -96,6 +95,8 @@ def look(server: Server, query: Query) -> Answer:
         if keys is not None and query.since is not None and not query.full_state:
             pos = max(server.notifier.position, query.since.pos)
             return Answer(Token(pos, pos), None, [], [], DeviceLists(), keys)
+    if since.tail_is_behind(server, query):
+        server.notifier.refresh()
     plan = since.remembered(server, query)
     if plan is None:
         return server.store.read(

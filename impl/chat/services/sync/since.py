@@ -96,6 +96,18 @@ def nothing_new(server: Server, query: Query) -> bool:
     )
 
 
+def tail_is_behind(server: Server, query: Query) -> bool:
+    """Whether something was committed for the user of which the tail does not know yet.
+
+    So for as long as it is not known what other processes committed before it.
+    """
+    user = server.sync.users.get(query.caller.user_id)
+    if user is None:
+        return False
+    position = server.notifier.tail.position
+    return server.notifier.changed_since(query.caller.user_id, user.joined, position)
+
+
 def remembered(server: Server, query: Query) -> Plan | None:
     """The plan as the tail of the log has it; None where the database has to be asked."""
     user, tail, token = (
@@ -105,8 +117,8 @@ def remembered(server: Server, query: Query) -> Plan | None:
     )
     if user is None or token is None or query.full_state:
         return None
-    if server.notifier.changed_since(query.caller.user_id, user.joined, tail.position):
-        return None  # something was committed whose place in the log is not known yet
+    if tail_is_behind(server, query):
+        return None
     if min(token.pos, user.as_of) < tail.floor or max(token.pos, user.as_of) > tail.position:
         return None
     if _rooms_changed(tail.since(query.caller.user_id, min(token.pos, user.as_of))):
