@@ -28,7 +28,7 @@ def test_parameters_lists_and_tables_work_alike(store: Store) -> None:
         lambda tx: tx.insert(
             "change_log",
             ("pos", "kind", "user_id"),
-            [(1, 1, "@100%:a"), (2, 1, None), (3, 2, "it's :x")],
+            [(1, 1, "@100%:a"), (2, 5, None), (3, 2, "it's :x")],
         )
     )
 
@@ -40,6 +40,8 @@ def test_parameters_lists_and_tables_work_alike(store: Store) -> None:
         assert tx.rows(one + "user_id = ANY(:some)", some=["it's :x"]) == [(3,)]
         assert tx.rows(one + "pos = ANY(:some)", some=[]) == []
         assert tx.rows(one + "pos <> ALL(:some) ORDER BY pos", some=[1]) == [(2,), (3,)]
+        twice = "pos = ANY(:some) AND kind = ANY(:some)"
+        assert tx.rows(one + twice, some=[2, 1]) == [(1,)]
         joined = (
             "SELECT w.b, c.pos FROM ROWS(:wanted AS a bigint, b text) w"
             " JOIN change_log c ON c.pos = w.a ORDER BY c.pos"

@@ -120,6 +120,6 @@ def test_state_before_costs_one_statement_however_many_changes(store: Store) -> 
         assert store.read(lambda tx: state.at(tx, ROOM, Ref(LINE, 150))) == {1: 150}
         assert len(seen) == 1
         found = store.read(lambda tx: state.history(tx, ROOM, LINE, [1, 2], 100, 200))
-        assert len(seen) == 3
+        assert len(seen) == 2
     assert len(found[1]) == 101
     assert found[2] == [(100, 0)]

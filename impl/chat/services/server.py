@@ -10,6 +10,7 @@ from chat.services.accounts.last_seen import LastSeen
 from chat.services.clock import Clock
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits
+from chat.services.rooms.kept import KeptLists
 from chat.services.sessions import SessionCache
 from chat.services.sync.memory import SyncMemory
 from chat.storage.engine import Store
@@ -35,3 +36,4 @@ class Server:
     last_seen: LastSeen
     media: "MediaStore"
     sync: SyncMemory = field(default_factory=SyncMemory)
+    lists: KeptLists = field(default_factory=KeptLists)

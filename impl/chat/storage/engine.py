@@ -125,7 +125,7 @@ def _for_sqlite(sql: str) -> _Statement:
 
     text = _ROWS.sub(as_table, _LIST.sub(as_list, sql))
     text = text.replace(" FOR NO KEY UPDATE", "")
-    return _Statement(text, tuple(lists), ())
+    return _Statement(text, tuple(dict.fromkeys(lists)), ())
 
 
 @lru_cache(maxsize=2048)

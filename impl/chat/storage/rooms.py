@@ -21,7 +21,11 @@ class Tip(NamedTuple):
 
 
 class Room(NamedTuple):
-    """A room: `main_line` and `head` locate its current state (see state.py)."""
+    """A room: `main_line` and `head` locate its current state (see state.py).
+
+    Whatever is shown of it stays the same while neither `head` nor `redactions` changes, but for
+    new messages.
+    """
 
     room: int
     room_id: str
@@ -30,6 +34,7 @@ class Room(NamedTuple):
     head: int
     tips: tuple[Tip, ...]
     imported: bool
+    redactions: int
 
 
 class LocalMember(NamedTuple):
@@ -44,13 +49,13 @@ class LocalMember(NamedTuple):
     forgotten: bool
 
 
-_ROOM = "room, room_id, version, main_line, head, tips, imported"
+_ROOM = "r.room, r.room_id, r.version, r.main_line, r.head, r.tips, r.imported, r.redactions"
 
 
 def _room(row: Row) -> Room:
-    room, room_id, version, main_line, head, tips, imported = row
+    room, room_id, version, main_line, head, tips, imported, redactions = row
     parsed = tuple(Tip(EventId(event_id), depth) for event_id, depth in json.loads(tips))
-    return Room(room, room_id, version, main_line, head, parsed, bool(imported))
+    return Room(room, room_id, version, main_line, head, parsed, bool(imported), redactions)
 
 
 def find(tx: Transaction, room_id: str) -> int | None:
@@ -61,8 +66,42 @@ def find(tx: Transaction, room_id: str) -> int | None:
 
 def get(tx: Transaction, room_id: str) -> Room | None:
     """The room, or None where it is not known."""
-    row = tx.row(f"SELECT {_ROOM} FROM room WHERE room_id = :room_id", room_id=room_id)  # noqa: S608 - columns
+    row = tx.row(f"SELECT {_ROOM} FROM room r WHERE r.room_id = :room_id", room_id=room_id)  # noqa: S608 - columns
     return _room(row) if row else None
+
+
+class Seen(NamedTuple):
+    """A room and what one user of this server is to it; None for a user it never heard of."""
+
+    room: Room
+    member: LocalMember | None
+    join_rule: str | None
+    history_visibility: str | None
+
+    @property
+    def membership(self) -> str:
+        """The user's membership, `leave` where there is none."""
+        return "leave" if self.member is None else self.member.membership
+
+
+def seen(tx: Transaction, user_id: str, room_id: str) -> Seen | None:
+    """The room with the membership of a user, or None where it is not known."""
+    row = tx.row(
+        f"SELECT {_ROOM}, s.join_rule, s.history_visibility, m.membership, m.ev, m.pos, m.forgotten"  # noqa: S608 - columns
+        " FROM room r JOIN room_summary s ON s.room = r.room"
+        " LEFT JOIN local_member m ON m.room = r.room AND m.user_id = :user_id"
+        " WHERE r.room_id = :room_id",
+        user_id=user_id,
+        room_id=room_id,
+    )
+    if row is None:
+        return None
+    room = _room(row[:8])
+    join_rule, history_visibility, membership, ev, pos, forgotten = row[8:]
+    member = None
+    if membership is not None:
+        member = LocalMember(user_id, room.room, room_id, membership, ev, pos, bool(forgotten))
+    return Seen(room, member, join_rule, history_visibility)
 
 
 def ids(tx: Transaction, rooms: Collection[int]) -> dict[int, str]:
@@ -80,7 +119,7 @@ def versions(tx: Transaction, rooms: Collection[int]) -> dict[int, str]:
 def lock(tx: Transaction, room_ids: Collection[str]) -> dict[str, Room]:
     """The known rooms among these, locked until the commit, in one order for everybody."""
     rows = tx.rows(
-        f"SELECT {_ROOM} FROM room WHERE room_id = ANY(:ids) ORDER BY room FOR NO KEY UPDATE",  # noqa: S608 - columns
+        f"SELECT {_ROOM} FROM room r WHERE r.room_id = ANY(:ids) ORDER BY r.room FOR NO KEY UPDATE",  # noqa: S608 - columns
         ids=list(room_ids),
     )
     return {row[1]: _room(row) for row in rows}
@@ -101,15 +140,16 @@ def create(tx: Transaction, room_id: str, version: str) -> Room | None:
     if not made:
         return None
     tx.insert("room_summary", ("room",), [(number,)])
-    return Room(number, room_id, version, line, IMPORTED, (), False)
+    return Room(number, room_id, version, line, IMPORTED, (), False, 0)
 
 
 def move(tx: Transaction, changed: Sequence[Room]) -> None:
-    """Store the heads and tips of rooms."""
+    """Store what events change of the rows of rooms."""
     tx.do(
-        "UPDATE room SET head = w.head, tips = w.tips"
-        " FROM ROWS(:rows AS room bigint, head int, tips text) w WHERE room.room = w.room",
-        rows=[(room.room, room.head, json.dumps(room.tips)) for room in changed],
+        "UPDATE room SET head = w.head, tips = w.tips, redactions = w.redactions"
+        " FROM ROWS(:rows AS room bigint, head int, tips text, redactions int) w"
+        " WHERE room.room = w.room",
+        rows=[(room.room, room.head, json.dumps(room.tips), room.redactions) for room in changed],
     )
 
 

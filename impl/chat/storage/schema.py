@@ -80,6 +80,7 @@ room = Table(
     Column("head", Integer, nullable=False),  # last position on the main line
     Column("tips", Text, nullable=False),  # JSON [[event_id, depth], …]
     Column("imported", SmallInteger, nullable=False, server_default=text("0")),  # see state.py
+    Column("redactions", Integer, nullable=False, server_default=text("0")),  # how many there were
     Column("partial_state", SmallInteger, nullable=False, server_default=text("0")),
 )
 

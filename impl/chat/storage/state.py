@@ -102,13 +102,15 @@ def _fetch_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey, int
 
 def _add_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey, int]:
     numbers = tx.numbers("k", len(keys))
-    tx.do(
+    rows = tx.rows(
         "INSERT INTO state_key (k, type, state_key)"
         " SELECT w.k, w.type, w.state_key FROM ROWS(:rows AS k bigint, type text, state_key text) w"
-        " WHERE true ON CONFLICT (type, state_key) DO NOTHING",
+        " WHERE true ON CONFLICT (type, state_key) DO NOTHING RETURNING type, state_key, k",
         rows=[(k, *key) for k, key in zip(numbers, keys, strict=True)],
     )
-    return _fetch_keys(tx, keys)  # others may have added some of them at the same time
+    added = {(kind, state_key): k for kind, state_key, k in rows}
+    others = [key for key in keys if key not in added]  # another process was faster
+    return added | _fetch_keys(tx, others) if others else added
 
 
 def _remember(known: dict[StateKey, int], keys: dict[StateKey, int]) -> None:
@@ -212,19 +214,23 @@ def history(
 ) -> dict[int, list[tuple[int, int]]]:
     """k → [(position, ev), …], ascending: the entry at `low`, then each change up to `high`.
 
-    Every key has at least one entry; ev 0 where it had none at `low`. Two statements, whatever the
+    Every key has at least one entry; ev 0 where it had none at `low`. One statement, whatever the
     number of positions, so the state before each event of a page costs no more than one state.
     """
     found = {k: [(low, 0)] for k in ks}
-    for k, ev in at(tx, room, Ref(line, low), ks).items():
-        found[k] = [(low, ev)]
-    for k, pos, ev in tx.rows(
-        "SELECT k, pos, ev FROM state_log WHERE line = :line AND k = ANY(:ks)"
-        " AND pos > :low AND pos <= :high ORDER BY pos",
+    rows = tx.rows(
+        f"SELECT a.k, :pos, a.ev FROM ({AT} AND n.k = ANY(:ks)) a"  # noqa: S608 - constant
+        " UNION ALL SELECT o.k, o.pos, o.ev FROM state_log o WHERE o.line = :line"
+        " AND o.k = ANY(:ks) AND o.pos > :pos AND o.pos <= :high ORDER BY 2",
+        room=room,
         line=line,
         ks=list(ks),
-        low=low,
+        pos=low,
         high=high,
-    ):
-        found[k].append((pos, ev))
+    )
+    for k, pos, ev in rows:
+        if pos == low:
+            found[k] = [(low, ev or 0)]
+        else:
+            found[k].append((pos, ev))
     return found

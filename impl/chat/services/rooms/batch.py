@@ -184,6 +184,7 @@ class Batch:
         self._take(room, event, txn)
         if redacted is not None:
             self._redactions.append((redacted, event.event_id))
+            room.room = room.room._replace(redactions=room.room.redactions + 1)
         return event
 
     def sent(self, txn: Txn) -> Event | None:

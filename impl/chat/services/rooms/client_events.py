@@ -19,6 +19,7 @@ from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
 
 CACHE_BYTES = 32 * 1024 * 1024
+SETTINGS = 50_000
 OVERHEAD_BYTES = 600  # of a cached event, beside its JSON
 
 _encode = msgspec.json.encode
@@ -64,7 +65,14 @@ class EventCache:
         self.max_bytes = max_bytes
         self.size_bytes = 0
         self.rules: dict[int, RoomRules] = {}  # by room; a room's version never changes
+        self.settings: dict[int, str] = {}  # see note_setting
         self._events: dict[tuple[int, str | None], ClientEvent] = {}
+
+    def note_setting(self, ev: int, value: str) -> None:
+        """Keep the membership or history visibility that an event sets; "" where it sets none."""
+        if len(self.settings) >= SETTINGS:
+            self.settings.clear()
+        self.settings[ev] = value
 
     def get(self, row: EventRow) -> ClientEvent | None:
         """The rendered event, where kept."""

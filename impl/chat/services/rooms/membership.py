@@ -26,7 +26,7 @@ from chat.services.rooms.derived import member_key, membership_of
 from chat.services.server import Server
 from chat.storage import rooms, users
 from chat.storage.engine import Transaction
-from chat.storage.rooms import LocalMember, Room
+from chat.storage.rooms import Room, Seen
 
 MEMBER = "m.room.member"
 CREATE: StateKey = ("m.room.create", "")
@@ -54,11 +54,13 @@ def join(server: Server, caller: Caller, room_id: str, reason: str | None = None
     """
 
     def prepare(tx: Transaction) -> dict[str, Any] | None:
-        member = _required_room(tx, caller.user_id, room_id)
-        if member is not None and member.membership == "join":
+        seen = _seen(tx, caller.user_id, room_id)
+        if seen.membership == "join":
             return None
         content = _content("join", reason, _shown_profile(tx, caller.user_id))
-        return content | _authorisation_by(tx, server, caller, room_id)
+        if seen.join_rule in ("restricted", "knock_restricted") and seen.membership != "invite":
+            content |= _authorisation_by(tx, caller, seen.room)
+        return content
 
     content = server.store.read(prepare)
     if content is None:
@@ -75,7 +77,7 @@ def knock(server: Server, caller: Caller, room_id: str, reason: str | None = Non
     """
 
     def prepare(tx: Transaction) -> dict[str, Any]:
-        _required_room(tx, caller.user_id, room_id)
+        _seen(tx, caller.user_id, room_id)
         return _content("knock", reason, _shown_profile(tx, caller.user_id))
 
     content = server.store.read(prepare)
@@ -88,10 +90,10 @@ def leave(server: Server, caller: Caller, room_id: str, reason: str | None = Non
     Raises Forbidden where the caller never was or is banned, NotFound for an unknown room.
     Spec: client-server-api/#post_matrixclientv3roomsroomidleave
     """
-    member = server.store.read(lambda tx: _required_room(tx, caller.user_id, room_id))
-    if member is None:
+    seen = server.store.read(lambda tx: _seen(tx, caller.user_id, room_id), snapshot=False)
+    if seen.member is None:
         raise Forbidden("You are not in this room")
-    if member.membership != "leave":
+    if seen.membership != "leave":
         _append(server, caller.user_id, room_id, caller.user_id, _content("leave", reason))
 
 
@@ -142,7 +144,7 @@ def invite(
     check_reachable(server, user_id)
 
     def prepare(tx: Transaction) -> dict[str, Any]:
-        _required_room(tx, caller.user_id, room_id)
+        _seen(tx, caller.user_id, room_id)
         return _content("invite", reason, _shown_profile(tx, user_id))
 
     content = server.store.read(prepare)
@@ -244,12 +246,12 @@ def _shown_profile(tx: Transaction, user_id: str) -> dict[str, Any]:
     return {name: profile[name] for name in ("displayname", "avatar_url") if name in profile}
 
 
-def _required_room(tx: Transaction, user_id: str, room_id: str) -> LocalMember | None:
-    """The user's membership, None where there never was one. Raises NotFound for the room."""
-    member = rooms.local_member(tx, user_id, room_id)
-    if member is None and rooms.find(tx, room_id) is None:
+def _seen(tx: Transaction, user_id: str, room_id: str) -> Seen:
+    """The room and the user's membership. Raises NotFound for an unknown room."""
+    found = rooms.seen(tx, user_id, room_id)
+    if found is None:
         raise NotFound("This server does not know the room")
-    return member
+    return found
 
 
 def _guests_may_join(state: Lookup) -> None:
@@ -261,21 +263,13 @@ def _guests_may_join(state: Lookup) -> None:
 # --- restricted rooms: members of another room may join ---
 
 
-def _authorisation_by(
-    tx: Transaction, server: Server, caller: Caller, room_id: str
-) -> dict[str, Any]:
-    """The field of a join that names who authorises it, where the room asks for that.
+def _authorisation_by(tx: Transaction, caller: Caller, room: Room) -> dict[str, Any]:
+    """The field of a join to a restricted room that names who authorises it.
 
     Spec: client-server-api/#restricted-rooms
     """
-    room = rooms.get(tx, room_id)
-    assert room is not None
-    me = member_key(caller.user_id)
-    found = current_state.events_of(tx, room, [JOIN_RULES, CREATE, POWER_LEVELS, me])
-    rule = found[JOIN_RULES].content if JOIN_RULES in found else {}
-    if rule.get("join_rule") not in ("restricted", "knock_restricted"):
-        return {}
-    if membership_of(found.get(me)) == "invite" or not _is_let_in(tx, caller, rule.get("allow")):
+    found = current_state.events_of(tx, room, [JOIN_RULES, CREATE, POWER_LEVELS])
+    if not _is_let_in(tx, caller, found[JOIN_RULES].content.get("allow")):
         return {}
     authoriser = _who_may_invite(tx, room, found)
     return {} if authoriser is None else {"join_authorised_via_users_server": authoriser}

@@ -1,5 +1,6 @@
 """Reading and setting the state of rooms, and listing their members."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,7 +18,6 @@ from chat.storage import events, rooms
 from chat.storage import state as stored
 from chat.storage.engine import Transaction
 from chat.storage.events import START, EventRow
-from chat.storage.state import Ref
 
 MEMBER = "m.room.member"
 
@@ -46,19 +46,25 @@ def whole(server: Server, caller: Caller, room_id: str) -> list[bytes]:
 
     def work(tx: Transaction) -> list[bytes]:
         seen_by = view(tx, server.sync.events, caller.user_id, room_id)
-        return shown.show_state(tx, server.sync.events, room_id, _rows(tx, seen_by))
+
+        def make() -> list[bytes]:
+            return shown.show_state(tx, server.sync.events, room_id, _rows(tx, seen_by))
+
+        return server.lists.of(_key(seen_by), make)
 
     return server.store.read(work)
+
+
+def _key(seen_by: View, *more: str | None) -> tuple[object, ...]:
+    """What a list of the state that is seen depends on."""
+    return seen_by.room.room, seen_by.head, seen_by.room.redactions, *more
 
 
 def _rows(tx: Transaction, seen_by: View, event_type: str | None = None) -> list[EventRow]:
     if seen_by.is_current:
         return events.of_current_state(tx, seen_by.room.room, event_type)
-    return _rows_at(tx, seen_by.room.room, seen_by.ref, event_type)
-
-
-def _rows_at(tx: Transaction, room: int, ref: Ref, event_type: str | None) -> list[EventRow]:
-    found = events.by_numbers(tx, stored.at(tx, room, ref).values()).values()
+    entries = stored.at(tx, seen_by.room.room, seen_by.ref)
+    found = events.by_numbers(tx, entries.values()).values()
     rows = [row for row in found if event_type is None or row.type == event_type]
     return sorted(rows, key=lambda row: row.place)
 
@@ -101,27 +107,31 @@ def members(
     """
 
     def work(tx: Transaction) -> list[bytes]:
-        cache = server.sync.events
-        seen_by = view(tx, cache, caller.user_id, room_id)
-        rows = _rows(tx, seen_by, MEMBER) if at is None else _members_at(tx, seen_by, at)
-        loaded = client_events.load(tx, cache, rows)
-        return [
-            event.shown(b"", room_id)
-            for event in (loaded[row.ev] for row in rows)
-            if membership in (None, event.membership)
-            and (not_membership is None or event.membership != not_membership)
-        ]
+        seen_by = view(tx, server.sync.events, caller.user_id, room_id)
+        if at is not None:
+            seen_by = _view_at(tx, seen_by, at)
+
+        def make() -> list[bytes]:
+            rows = _rows(tx, seen_by, MEMBER)
+            loaded = client_events.load(tx, server.sync.events, rows)
+            return [
+                event.shown(b"", room_id)
+                for event in (loaded[row.ev] for row in rows)
+                if membership in (None, event.membership)
+                and (not_membership is None or event.membership != not_membership)
+            ]
+
+        return server.lists.of(_key(seen_by, MEMBER, membership, not_membership), make)
 
     return server.store.read(work)
 
 
-def _members_at(tx: Transaction, seen_by: View, token: str) -> list[EventRow]:
+def _view_at(tx: Transaction, seen_by: View, token: str) -> View:
     room = seen_by.room.room
     found = events.page(tx, room, place_of(tx, room, token), START, 1, backwards=True)
     if not found:
         raise InvalidParam("The room did not exist then")
-    head = min(found[0].head, seen_by.head)
-    return _rows_at(tx, room, Ref(seen_by.room.main_line, head), MEMBER)
+    return replace(seen_by, head=min(found[0].head, seen_by.head))
 
 
 class MemberProfile(msgspec.Struct, frozen=True):

@@ -50,12 +50,11 @@ def view(tx: Transaction, cache: EventCache, user_id: str, room_id: str) -> View
 
     Raises Forbidden for everybody else, and for rooms that are not known here.
     """
-    room = rooms.get(tx, room_id)
-    if room is None:
+    seen = rooms.seen(tx, user_id, room_id)
+    if seen is None:
         raise Forbidden("You are not in this room")
-    member = rooms.local_member(tx, user_id, room_id)
-    membership = "leave" if member is None else member.membership
-    if membership == "join" or _is_world_readable(tx, room):
+    room, member, membership = seen.room, seen.member, seen.membership
+    if membership == "join" or seen.history_visibility == "world_readable":
         return View(room, user_id, membership, room.head)
     if member is None or member.forgotten or membership not in ("leave", "ban"):
         raise Forbidden("You are not in this room")
@@ -63,11 +62,6 @@ def view(tx: Transaction, cache: EventCache, user_id: str, room_id: str) -> View
     if left == 0:
         raise Forbidden("You have never been in this room")
     return View(room, user_id, membership, left)
-
-
-def _is_world_readable(tx: Transaction, room: Room) -> bool:
-    summary = rooms.summaries(tx, [room.room])[room.room]
-    return summary.history_visibility == "world_readable"
 
 
 def _last_joined_until(tx: Transaction, cache: EventCache, room: Room, user_id: str) -> int:
@@ -85,11 +79,18 @@ def _last_joined_until(tx: Transaction, cache: EventCache, room: Room, user_id: 
 
 
 def _contents(tx: Transaction, cache: EventCache, evs: Sequence[int]) -> dict[int, str]:
-    """The membership, or history visibility, that state events set, by number."""
-    rows = events.by_numbers(tx, [ev for ev in evs if ev])
-    loaded = client_events.load(tx, cache, list(rows.values()))
-    values = {ev: event.membership or event.history_visibility for ev, event in loaded.items()}
-    return {ev: value for ev, value in values.items() if value is not None}
+    """The membership, or history visibility, that state events set, by number.
+
+    Redactions leave both, so what was read once stays true.
+    """
+    found = {ev: cache.settings[ev] for ev in evs if ev in cache.settings}
+    missing = [ev for ev in evs if ev and ev not in found]
+    if missing:
+        rows = list(events.by_numbers(tx, missing).values())
+        for ev, event in client_events.load(tx, cache, rows).items():
+            found[ev] = event.membership or event.history_visibility or ""
+            cache.note_setting(ev, found[ev])
+    return {ev: value for ev, value in found.items() if value}
 
 
 class _Interval:
@@ -136,19 +137,24 @@ def _judge(
     def judge(row: EventRow) -> bool:
         if row.before_line != room.main_line or row.before_pos is None:
             return False
-        if (row.type, row.state_key) == member:
-            return True
         rules = {visibilities.at(row.before_pos)}
+        stays = {memberships.at(row.before_pos)}
+        # What an event changes counts as it was before or as it is after, whichever shows more.
         if (row.type, row.state_key) == HISTORY_VISIBILITY:
-            rules.add(visibilities.at(row.head))  # the more open of what was and what is
-        membership = memberships.at(row.before_pos)
-        return any(_allows(rule, membership, row.before_pos < joined_until) for rule in rules)
+            rules.add(visibilities.at(row.head))
+        elif (row.type, row.state_key) == member:
+            stays.add(memberships.at(row.head))
+        joined_later = row.before_pos < joined_until
+        return any(shows(rule, stay, joined_later=joined_later) for rule in rules for stay in stays)
 
     return judge
 
 
-def _allows(rule: str, membership: str, joined_later: bool) -> bool:
-    """Whether a history visibility shows an event to whoever had a membership at that time."""
+def shows(rule: str, membership: str, *, joined_later: bool) -> bool:
+    """Whether a history visibility shows an event to whoever had a membership at that time.
+
+    `joined_later`: whether they were joined to the room then or at any time after.
+    """
     if membership == "join" or rule == "world_readable":
         return True
     if rule == "invited":
