@@ -70,6 +70,9 @@ def shared_errors(operation: Operation) -> dict[str, dict[str, str]]:
     return {status: codes for status, codes in found.items() if codes}
 
 
+RATE_LIMITED = {"$ref": "../common/responses.yaml#/RateLimited"}
+
+
 class Bundle:
     """All served APIs as one OpenAPI 3.1 document."""
 
@@ -149,12 +152,15 @@ class Bundle:
 
     def _responses(self, operation: Operation) -> Json:
         shared = shared_errors(operation)
+        declared = dict(operation.node["responses"])
+        if "x-rate-limit" in operation.node:
+            declared.setdefault("429", RATE_LIMITED)
         found: Json = {}
-        for status in sorted({*operation.node["responses"], *shared}):
+        for status in sorted({*declared, *shared}):
             node: Json = {"description": WORDS.get(status, "")}
             home = operation.file
-            if status in operation.node["responses"]:
-                home, node = self.spec.resolve(home, operation.node["responses"][status])
+            if status in declared:
+                home, node = self.spec.resolve(home, declared[status])
             codes = node.get("x-errors", {}) | shared.get(status, {})
             found[status] = self._response(home, node, codes)
         return found

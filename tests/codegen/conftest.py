@@ -20,6 +20,7 @@ from generator.spec import Spec
 SHARED: dict[str, Any] = {
     "common/schemas.yaml": {"RoomId": {"type": "string", "maxLength": 255}},
     "common/security.yaml": {},
+    "common/responses.yaml": {"RateLimited": {"description": "Too many requests."}},
 }
 
 
