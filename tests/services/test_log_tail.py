@@ -1,7 +1,7 @@
 """The recent part of the change log."""
 
 from chat.services.log_tail import Tail
-from chat.storage.streams import Kind, LoggedChange
+from chat.storage.streams import STARTED, STOPPED, Kind, LoggedChange
 
 ALICE = "@alice:a.example"
 
@@ -43,3 +43,13 @@ def test_a_new_start_knows_nothing_before_it() -> None:
     tail.start(9)
     assert (tail.floor, tail.position) == (9, 9)
     assert tail.since(1, 9) == ()
+
+
+def test_typists_are_those_who_began_and_did_not_end() -> None:
+    tail = Tail()
+    notices = [(1, STARTED), (2, STARTED), (1, STOPPED), (3, STOPPED)]
+    for pos, (room, what) in enumerate(notices, start=1):
+        tail.record([LoggedChange(pos, Kind.TYPING, room, ALICE, what)])
+    assert tail.typists == {ALICE: {2}}
+    tail.record([LoggedChange(9, Kind.TYPING, 2, ALICE, STOPPED)])
+    assert tail.typists == {}

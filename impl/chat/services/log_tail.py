@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from chat.storage.streams import PERSONAL, LoggedChange
+from chat.storage.streams import PERSONAL, STARTED, Kind, LoggedChange
 
 CHANGES = 50_000
 
@@ -11,11 +11,16 @@ Name = int | str  # a room's number, or a user ID for what concerns nobody else
 
 
 class Tail:
-    """Everything that the log holds at positions in (floor, position]."""
+    """Everything that the log holds at positions in (floor, position].
+
+    `typists` are the users of whom it was logged since the start that they began to type, and not
+    that they ended, with the rooms in question.
+    """
 
     def __init__(self, capacity: int = CHANGES) -> None:
         self.floor = 0
         self.position = 0
+        self.typists: dict[str, set[int]] = {}
         self._capacity = capacity
         self._all: deque[LoggedChange] = deque()
         self._of: dict[Name, deque[LoggedChange]] = {}
@@ -35,8 +40,19 @@ class Tail:
                 if name is not None:
                     self._all.append(change)
                     self._of.setdefault(name, deque()).append(change)
+                if change.kind is Kind.TYPING:
+                    self._note_typing(change.user_id or "", change.room or 0, change.ref)
         while len(self._all) > self._capacity:
             self._forget(self._all.popleft())
+
+    def _note_typing(self, user_id: str, room: int, what: int | None) -> None:
+        rooms = self.typists.setdefault(user_id, set())
+        if what == STARTED:
+            rooms.add(room)
+        else:
+            rooms.discard(room)
+        if not rooms:
+            del self.typists[user_id]
 
     def _forget(self, change: LoggedChange) -> None:
         name = concerned(change)

@@ -86,6 +86,11 @@ class Notifier:
             thread.join(2 * POLL_S)
         self._threads.clear()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the server is closing down."""
+        return self._closed
+
     def changed_since(self, user_id: str, rooms: Collection[int], position: int) -> bool:
         """Whether something may have changed for a user in `rooms` after a position; no SQL."""
         if position < self._floor:

@@ -1,7 +1,7 @@
 """Typing notices: who is typing in a room right now.
 
-A notice ends when its user says so, and else by itself after its timeout: a timer
-of the worker that set it ends all notices whose time is over, so also those of a worker that died.
+A notice ends when its user says so or sends a message, and else after its timeout: a timer of the
+worker that set it ends all notices whose time is over, so also those of a worker that died.
 
 Spec: client-server-api/#typing-notifications
 """
@@ -11,7 +11,7 @@ import gevent
 from chat.services.caller import Caller
 from chat.services.rooms.joined import joined_room
 from chat.services.server import Server
-from chat.storage import receipts
+from chat.storage import receipts, rooms
 from chat.storage.engine import Transaction
 
 DEFAULT_TIMEOUT_MS = 30_000
@@ -40,6 +40,21 @@ def stop(server: Server, caller: Caller, room_id: str) -> None:
     server.store.write(work)
 
 
+def message_sent(server: Server, caller: Caller, room_id: str) -> None:
+    """End the notice of a user who has sent what they were typing. Costs nothing without one."""
+    if caller.user_id not in server.notifier.tail.typists:
+        return
+
+    def work(tx: Transaction) -> None:
+        room = rooms.find(tx, room_id)
+        if room is not None:
+            receipts.stop_typing(tx, room, caller.user_id)
+
+    server.store.write(work)
+
+
 def end_expired(server: Server) -> None:
     """End the notices whose time is over, for everybody."""
+    if server.notifier.closed:
+        return  # a timer that was set before the server closed down
     server.store.write(lambda tx: receipts.end_expired_typing(tx, server.clock.now_ms()))

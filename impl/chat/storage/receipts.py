@@ -83,7 +83,7 @@ def start_typing(tx: Transaction, room: int, user_id: str, now_ms: int, until_ms
         expires=until_ms,
     )
     if known is None or known[0] <= now_ms:
-        streams.append(tx, [Change(Kind.TYPING, room, None, None)])
+        streams.append(tx, [_typing(room, user_id, streams.STARTED)])
 
 
 def stop_typing(tx: Transaction, room: int, user_id: str) -> None:
@@ -92,19 +92,19 @@ def stop_typing(tx: Transaction, room: int, user_id: str) -> None:
         "DELETE FROM typing WHERE room = :room AND user_id = :user", room=room, user=user_id
     )
     if stopped:
-        streams.append(tx, [Change(Kind.TYPING, room, None, None)])
+        streams.append(tx, [_typing(room, user_id, streams.STOPPED)])
+
+
+def _typing(room: int, user_id: str, what: int) -> Change:
+    return Change(Kind.TYPING, room, user_id, what)
 
 
 def end_expired_typing(tx: Transaction, now_ms: int) -> None:
     """Whoever has not renewed the notice types no longer."""
-    rooms = {
-        room
-        for (room,) in tx.rows(
-            "DELETE FROM typing WHERE expires_ts <= :now RETURNING room", now=now_ms
-        )
-    }
-    if rooms:
-        streams.append(tx, [Change(Kind.TYPING, room, None, None) for room in sorted(rooms)])
+    ended = tx.rows(
+        "DELETE FROM typing WHERE expires_ts <= :now RETURNING room, user_id", now=now_ms
+    )
+    streams.append(tx, [_typing(room, user_id, streams.STOPPED) for room, user_id in sorted(ended)])
 
 
 def typing_in(tx: Transaction, rooms: list[int], now_ms: int) -> dict[int, list[str]]:

@@ -35,6 +35,8 @@ PERSONAL = frozenset(
     {Kind.MEMBERSHIP, Kind.ACCOUNT_DATA, Kind.TO_DEVICE, Kind.KEY_COUNTS, Kind.PUSH_COUNTS}
 )
 
+STOPPED, STARTED = 0, 1  # what `ref` says of a typing notice
+
 
 class Change(NamedTuple):
     """What is about to take its place. `ref` is a number whose meaning depends on the kind."""

@@ -189,6 +189,24 @@ def test_typing_ends_by_itself(alice: Person, bob: Person, room: str, clock: Fak
     assert typists(alice, room) == [[]]
 
 
+def test_a_message_ends_its_senders_notice(alice: Person, bob: Person, room: str) -> None:
+    other = alice.creates()
+    bob.joins(other)
+    alice.syncs()
+    for where in (room, other):
+        typing.start(bob.server, bob.caller, where, 30_000)
+    alice.syncs()
+    bob.says(room, "hi")
+    joined = alice.syncs()["join"]
+    assert [event["content"] for event in joined[room]["ephemeral"]["events"]] == [{"user_ids": []}]
+    assert other not in joined
+    with statements(bob.server.store) as seen:
+        bob.says(other, "hi")
+    with statements(bob.server.store) as without:
+        bob.says(other, "hi again")
+    assert len(without) < len(seen)
+
+
 def test_typing_ends_after_two_minutes_whatever_was_asked(
     alice: Person, bob: Person, room: str, clock: FakeClock
 ) -> None:

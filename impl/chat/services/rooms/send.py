@@ -6,6 +6,7 @@ from chat.protocol.errors import NotFound
 from chat.protocol.event import Event
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import EventId, RoomId, UserId
+from chat.services import typing
 from chat.services.caller import Caller
 from chat.services.server import Server
 from chat.storage import events, rooms
@@ -27,7 +28,9 @@ def send_event(
     Spec: client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
     """
     draft = Draft(RoomId(room_id), UserId(caller.user_id), event_type, content)
-    return server.writer.append(draft, txn)
+    event = server.writer.append(draft, txn)
+    typing.message_sent(server, caller, room_id)
+    return event
 
 
 def txn(caller: Caller, path: str, txn_id: str) -> Txn:
