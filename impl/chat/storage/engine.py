@@ -27,7 +27,6 @@ for commands and tests.
 """
 
 import fcntl
-import json
 import re
 import secrets
 import sqlite3
@@ -44,6 +43,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import gevent.monkey
 import gevent.socket
 import gevent.threadpool
+import msgspec
 import psycopg2
 import psycopg2.extensions
 import sqlalchemy
@@ -215,7 +215,7 @@ class _SqliteTransaction(Transaction):
             self._observer(sql)
         statement = _for_sqlite(sql)
         for name in statement.lists:
-            params[name] = json.dumps(params[name])
+            params[name] = msgspec.json.encode(params[name]).decode()
         return self._connection.execute(statement.sql, params)
 
     def rows(self, sql: str, **params: Value) -> list[Row]:

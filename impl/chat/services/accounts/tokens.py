@@ -94,7 +94,7 @@ def authenticate(server: Server, token: str) -> Caller:
     if cache is not None and (known := cache.get(digest)) is not None:
         return known
     generation = server.sessions.generation
-    session = server.store.read(lambda tx: devices.session(tx, digest))
+    session = server.store.read(lambda tx: devices.session(tx, digest), snapshot=False)
     if session is None:
         raise UnknownToken
     if session.expires_ms is not None and session.expires_ms <= server.clock.now_ms():

@@ -84,7 +84,8 @@ def create_room(server: Server, caller: Caller, wish: Wish) -> str:
     _check_bounds(server, wish)
     if wish.published:
         directory.check_publication(server, caller, "")
-    profiles = server.store.read(partial(_profiles, [caller.user_id, *wish.invited]))
+    whose = [caller.user_id, *wish.invited]
+    profiles = server.store.read(partial(_profiles, whose), snapshot=False)
     drafts = _drafts(server, caller, wish, rules, alias, profiles)
     try:
         created = server.writer.append_all(
@@ -109,7 +110,7 @@ def _alias(server: Server, caller: Caller, wish: Wish) -> str | None:
         raise InvalidParam("room_alias_name is the part of the alias before the colon")
     alias = f"#{wish.alias_name}:{server.name}"
     directory.check_new_alias(server, caller, alias, "")
-    if server.store.read(lambda tx: rooms.resolve_alias(tx, alias)) is not None:
+    if server.store.read(lambda tx: rooms.resolve_alias(tx, alias), snapshot=False):
         raise RoomInUse("The alias is taken")
     return alias
 

@@ -79,7 +79,7 @@ class PublicRoomsPage:
 def resolve(server: Server, alias: str) -> str:
     """The ID of the room that an alias names. Raises InvalidIdentifier, NotFound."""
     parse_room_alias(alias)
-    found = server.store.read(lambda tx: rooms.resolve_alias(tx, alias))
+    found = server.store.read(lambda tx: rooms.resolve_alias(tx, alias), snapshot=False)
     if found is None:
         raise NotFound("There is no room of this alias")
     return found[1]

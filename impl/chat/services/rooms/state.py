@@ -171,5 +171,7 @@ def _profile(content: bytes) -> MemberProfile:
 
 def joined_rooms(server: Server, caller: Caller) -> list[str]:
     """The IDs of the rooms to which the caller is joined."""
-    found = server.store.read(lambda tx: rooms.memberships(tx, caller.user_id, ["join"]))
+    found = server.store.read(
+        lambda tx: rooms.memberships(tx, caller.user_id, ["join"]), snapshot=False
+    )
     return [member.room_id for member in found]

@@ -5,10 +5,12 @@ Spec: client-server-api/#room-history-visibility
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from chat.protocol.event import StateKey
 from chat.services.rooms import client_events
 from chat.services.rooms.client_events import ClientEvent, EventCache
+from chat.services.rooms.visibility import shows
 from chat.storage import events, state, sync
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
@@ -88,7 +90,8 @@ def _membership_if_visible(
             memberships.append(_membership(members.at(row.head)))
         elif (row.type, row.state_key) == HISTORY_VISIBILITY:
             visibilities.append(_visibility(settings.at(row.head)))
-    if any(_shows(one, other) for one in visibilities for other in memberships):
+    pairs = product(visibilities, memberships)
+    if any(shows(rule, stay, joined_later=True) for rule, stay in pairs):
         return memberships[-1]
     return None
 
@@ -99,12 +102,3 @@ def _membership(event: ClientEvent | None) -> str:
 
 def _visibility(event: ClientEvent | None) -> str:
     return (event.history_visibility if event is not None else None) or "shared"
-
-
-def _shows(visibility: str, membership: str) -> bool:
-    """Whether an event under this visibility is shown to who had this membership, and joined."""
-    if membership == "join":
-        return True
-    if visibility == "joined":
-        return False
-    return visibility != "invited" or membership == "invite"
