@@ -41,7 +41,7 @@ from chat.protocol.room_versions import RoomRules, rules_for
 
 PROVE = os.environ.get("CHAT_PROVE") == "1"
 pytestmark = pytest.mark.timeout(3600 if PROVE else 300)
-MAX_S = 2.0  # for one call; generous, as machines are shared
+MAX_S = 4.0  # of CPU time, on a slow machine
 USER = "@alice:example.org"
 KEY = signatures.generate_signing_key("1", bytes(32))
 VERIFY = KEY.verify_key
@@ -450,13 +450,13 @@ def test_every_public_function_is_fuzzed() -> None:
 
 def _call(target: T, given: Hostile) -> None:
     """Runs a target; only ChatErrors are fine, and only within the time."""
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         target(given)
     except ChatError as error:
         assert isinstance(error.message, str)
         assert len(error.message) < 2000
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert seconds < MAX_S, f"took {seconds:.1f} s"
 
 
@@ -543,9 +543,9 @@ TEXTS: dict[str, str] = {
 @pytest.mark.parametrize("strict", [True, False])
 def test_classic_text_is_decoded_or_refused(text: str, strict: bool) -> None:
     for data in (text, text.encode()):
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             canonical_json.encode(canonical_json.decode(data), strict=strict)
         except ChatError as error:
             assert len(error.message) < 2000
-        assert time.perf_counter() - started < MAX_S
+        assert time.process_time() - started < MAX_S

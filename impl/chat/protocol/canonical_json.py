@@ -60,7 +60,7 @@ def decode(data: bytes | str) -> Any:
     """
     try:
         value = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError):
         value = _decode_leniently(data)
     except RecursionError:
         raise NotJson("Nested too deeply") from None
