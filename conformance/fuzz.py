@@ -12,8 +12,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import requests
 import schemathesis
@@ -24,6 +25,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, Case, GenerationMode
 
 from conformance.__main__ import API
+from conformance.checks.media import png
 from conformance.client import Json, User, Wire, World
 from conformance.runner.contract import METHODS, Contract
 from conformance.runner.exchange import Exchange, Request, StepFailed
@@ -46,11 +48,16 @@ class Stage:
 
 
 def stage(world: World) -> Stage:
-    """A new user with a room, an event and an alias."""
+    """A new user with a room, an event, an alias and other things that can be asked for."""
     user = world.user("fuzz")
     name = world.name("room")
-    room = user.create_room(room_alias_name=name, preset="public_chat")
+    room = user.create_room(name="Kitchen", room_alias_name=name, preset="public_chat")
     server_name = user.user_id.partition(":")[2]
+    kind = "org.example.note"
+    user.put("/profile/{}/displayname", user.user_id, body={"displayname": "Fuzz"}).ok()
+    user.put("/user/{}/account_data/{}", user.user_id, kind, body={"n": 1}).ok()
+    user.put("/user/{}/rooms/{}/account_data/{}", user.user_id, room, kind, body={"n": 1}).ok()
+    made = user.post("/user/{}/filter", user.user_id, body={}).ok()
     known = {
         "roomId": room,
         "roomIdOrAlias": room,
@@ -58,9 +65,16 @@ def stage(world: World) -> Stage:
         "userId": user.user_id,
         "deviceId": user.device_id,
         "eventId": user.send(room, "Dinner is ready"),
-        "eventType": "m.room.message",
+        "eventType": "m.room.name",
+        "stateKey": "",
+        "receiptType": "m.read",
         "serverName": server_name,
-        "mediaId": user.upload(b"soup", "text/plain").rpartition("/")[2],
+        "mediaId": user.upload(png(8, 8), "image/png").rpartition("/")[2],
+        "keyName": "displayname",
+        "type": kind,
+        "filterId": made["filter_id"],
+        "kind": "underride",
+        "ruleId": ".m.rule.message",
     }
     return Stage(user, known)
 
@@ -125,19 +139,37 @@ def prepare(case: AnyCase, known: Mapping[str, str] | None) -> None:
     """Fill in known values, and cut down how long the server is asked to wait."""
     for name in case.path_parameters or {}:
         if known is not None and name in known:
-            case.path_parameters[name] = known[name]
+            case.path_parameters[name] = quote(known[name], safe="")
     for name in WAITS:
         if isinstance((case.query or {}).get(name), int):
             case.query[name] = min(case.query[name], LONGEST_WAIT_MS)
 
 
-def fuzz(
-    operation: Operation, world: World, examples: int
-) -> tuple[Counter[int], list[StepFailed]]:
-    """Call one operation; how often each status was answered, and what was wrong."""
+@dataclass
+class Outcome:
+    """What became of the calls of one operation."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    unrecognized: int = 0
+    failures: list[StepFailed] = field(default_factory=list)
+
+    @property
+    def is_unfilled(self) -> bool:
+        """Whether nothing succeeded and every 404 said that there is no such operation."""
+        succeeded = any(status < 400 for status in self.statuses)
+        return not succeeded and 0 < self.unrecognized == self.statuses[404]
+
+    def count(self, exchange: Exchange) -> None:
+        """Take note of an answer."""
+        self.statuses[exchange.status] += 1
+        if exchange.status == 404 and exchange.json.get("errcode") == "M_UNRECOGNIZED":
+            self.unrecognized += 1
+
+
+def fuzz(operation: Operation, world: World, examples: int) -> Outcome:
+    """Call one operation with right and with wrong requests."""
     place = stage(world)
-    statuses: Counter[int] = Counter()
-    failures: list[StepFailed] = []
+    outcome = Outcome()
     with requests.Session() as session:
         session.trust_env = False
         for mode in MODES:
@@ -154,34 +186,24 @@ def fuzz(
             def call(case: AnyCase, is_known: bool) -> None:
                 prepare(case, place.known if is_known else None)
                 exchange = sent(case, world.wire.url, place.user.token, session)
-                statuses[exchange.status] += 1
+                outcome.count(exchange)
                 world.wire.contract.check(exchange)
 
             try:
                 call()
             except StepFailed as failure:
-                failures.append(failure)
+                outcome.failures.append(failure)
             except Unsatisfiable as error:
                 if mode is GenerationMode.POSITIVE:  # some operations admit no wrong request
-                    failures.append(StepFailed(f"no request could be made: {error}"))
-    return statuses, failures
+                    outcome.failures.append(StepFailed(f"no request could be made: {error}"))
+    return outcome
 
 
-def is_unfilled(failure: StepFailed) -> bool:
-    """Whether the server said that it does not have the operation."""
-    exchange = failure.exchange
-    return (
-        exchange is not None
-        and exchange.status == 404
-        and exchange.json.get("errcode") == "M_UNRECOGNIZED"
-    )
-
-
-def report(name: str, statuses: Counter[int], failures: list[StepFailed]) -> None:
+def report(name: str, outcome: Outcome) -> None:
     """Print what became of one operation."""
-    seen = " ".join(f"{status}x{count}" for status, count in sorted(statuses.items()))
-    print(f"  {'FAILED' if failures else 'ok':7} {name}  {seen}")
-    for failure in failures:
+    seen = " ".join(f"{status}x{count}" for status, count in sorted(outcome.statuses.items()))
+    print(f"  {'FAILED' if outcome.failures else 'ok':7} {name}  {seen}")
+    for failure in outcome.failures:
         text = f"{failure}\n{failure.exchange or ''}"
         print(*(f"          {line}" for line in text.splitlines()), sep="\n")
 
@@ -198,24 +220,24 @@ def main() -> int:
     contract = Contract(copy.deepcopy(document))
     world = World(Wire(wish.url.rstrip("/"), contract), wish.secret)
     started = time.monotonic()
-    outcome: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
     unfilled = []
     for operation in operations(document, wish.only):
         name = f"{operation.method.upper()} {operation.path}"
-        statuses, failures = fuzz(operation, world, wish.examples)
+        outcome = fuzz(operation, world, wish.examples)
         world.wire.record.clear()
-        if failures and all(is_unfilled(failure) for failure in failures):
+        if outcome.is_unfilled:
             unfilled.append(name)
             continue
-        report(name, statuses, failures)
-        outcome["failed" if failures else "passed"] += 1
-        outcome["requests"] += statuses.total()
+        report(name, outcome)
+        totals["failed" if outcome.failures else "passed"] += 1
+        totals["requests"] += outcome.statuses.total()
     print(*(f"  unfilled {name}" for name in unfilled), sep="\n")
     print(
-        f"\n{outcome['passed']} passed, {outcome['failed']} failed, {len(unfilled)} unfilled, "
-        f"{outcome['requests']} requests in {time.monotonic() - started:.0f} s"
+        f"\n{totals['passed']} passed, {totals['failed']} failed, {len(unfilled)} unfilled, "
+        f"{totals['requests']} requests in {time.monotonic() - started:.0f} s"
     )
-    return 1 if outcome["failed"] or not outcome["passed"] else 0
+    return 1 if totals["failed"] or not totals["passed"] else 0
 
 
 if __name__ == "__main__":
