@@ -17,11 +17,11 @@ from bench.processes import (
 )
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
+LAST = "import os, sys\nprint(os.getpid(), flush=True)\nsys.stdin.read()"
 PARENT = f"""
 import subprocess, sys
 subprocess.run([sys.executable, "-c", {BURN!r}])
-lasting = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"])
-print(lasting.pid, flush=True)
+subprocess.Popen([sys.executable, "-c", {LAST!r}])
 sys.stdin.read()
 """
 
