@@ -292,8 +292,8 @@ def test_sessions_ended_while_they_were_read_are_not_remembered(sqlite_store, cl
     read, go_on = threading.Event(), threading.Event()
     genuine = sqlite_store.read
 
-    def slow_read(work):
-        found = genuine(work)
+    def slow_read(work, **how):
+        found = genuine(work, **how)
         read.set()
         go_on.wait(5)
         return found
