@@ -3,6 +3,8 @@
 import threading
 
 from chat.jobs.runner import Job, Runner
+from chat.jobs.schedule import jobs_of
+from chat.storage import receipts
 
 
 def test_a_job_runs_again_and_again():
@@ -33,3 +35,12 @@ def test_stopping_runs_each_job_a_last_time():
     runner.start()
     runner.stop()
     assert ran == [1]
+
+
+def test_typing_notices_of_a_worker_that_is_gone_end(server, clock):
+    now_ms = clock.now_ms()
+    server.store.write(lambda tx: receipts.start_typing(tx, 1, "@a:b", now_ms, now_ms + 1000))
+    clock.advance(seconds=2)
+    (job,) = (job for job in jobs_of(server) if job.name == "end typing notices")
+    job.run()
+    assert server.store.read(lambda tx: tx.rows("SELECT * FROM typing")) == []
