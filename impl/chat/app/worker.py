@@ -28,13 +28,10 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
-from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData, ParseException
-from gunicorn.http.message import Request
-from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
-from chat.app import refusals, serving
+from chat.app import refusals, serving, wire
 from chat.app.start import StartError
 from chat.config.model import Listener
 
@@ -44,53 +41,8 @@ HANDSHAKE_S = 10  # for a TLS handshake
 SILENCE_S = 60  # for one read of a body, or one write of an answer
 DRAIN_S = 2  # for the rest of a refused body, so that the refusal is not lost
 STOP_S = 7  # from the signal until what is still in progress is cut off
-REQUEST_LINE_BYTES = 65536
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SMALL_BODY_BYTES = 65536  # an unread body up to this is skipped; a larger one costs the connection
-
-
-class LongLineRequest(Request):  # type: ignore[misc]  # gunicorn has no types
-    """A request whose line may have 64 KiB: clients put whole filters into the query."""
-
-    def parse(self, unreader: Any) -> Any:
-        """Parse the head, with our own cap in place of gunicorn's 8 KiB."""
-        self.limit_request_line = self._fast_limit_request_line = REQUEST_LINE_BYTES
-        return super().parse(unreader)
-
-    def _peer_is_trusted_proxy(self) -> bool:
-        """No: whether a proxy is believed depends on the listener, which is not known here."""
-        return False
-
-
-class LongLineParser(RequestParser):  # type: ignore[misc]
-    """Reads one request after another from a connection."""
-
-    mesg_class = LongLineRequest
-
-
-class PlainSettings:
-    """gunicorn's settings as plain attributes: it reads about twenty of them per request."""
-
-    def __init__(self, cfg: Any) -> None:
-        for name in cfg.settings:
-            setattr(self, name, getattr(cfg, name))
-        self.is_ssl = False
-        self.forwarded_allow_networks = cfg.forwarded_allow_networks
-
-
-class OneWriteResponse(wsgi.Response):  # type: ignore[misc]
-    """Sends the head together with a body that comes in one part: one packet, one call."""
-
-    headers_sent: bool
-
-    def write(self, part: bytes) -> None:
-        """Send a part of the body, and the head before the first one."""
-        if self.headers_sent or self._omits_body or self.response_length != len(part):
-            super().write(part)
-            return
-        head = self.default_headers() + [f"{name}: {value}\r\n" for name, value in self.headers]
-        self.headers_sent = True
-        self.sent = len(part)
-        self.sock.sendall("".join([*head, "\r\n"]).encode("latin-1") + part)
 
 
 class ChatWorker(GeventWorker):  # type: ignore[misc]
@@ -98,7 +50,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.settings = PlainSettings(self.cfg)
+        self.settings = wire.PlainSettings(self.cfg)
         self.requests_in_progress = 0
 
     # --- life ---
@@ -202,38 +154,27 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
             util.close(client)
 
     def _serve(self, listener: Listener, client: Any, address: Any) -> None:
-        parser = LongLineParser(self.settings, client, address)
+        parser = wire.LongLineParser(self.settings, client, address)
+        multiprocess = self.cfg.workers > 1
         while self.alive:
-            request = None
-            with gevent.Timeout(serving.IDLE_S, False):
-                request = next(parser)
+            request = _next_request(parser, client)
             if request is None:
                 return
-            response, environ = self._prepare(listener, request, client, address)
+            if request.awaits_continue:
+                client.sendall(CONTINUE)
+            response = wire.OneWriteResponse(request, client, self.settings)
+            environ = wire.environ_of(request, listener, address, multiprocess=multiprocess)
             self._answer(response, environ)
             if response.should_close():
                 _drain(request, client)
                 return
 
-    def _prepare(
-        self, listener: Listener, request: Any, client: Any, address: Any
-    ) -> tuple[OneWriteResponse, dict[str, Any]]:
-        server = ("", listener.port or "")
-        response, environ = wsgi.create(
-            request, client, address, server, self.settings, response_class=OneWriteResponse
-        )
-        environ["wsgi.multithread"] = True
-        environ["chat.listener"] = listener
-        environ["REMOTE_ADDR"] = client_address(listener, environ)
-        environ["wsgi.url_scheme"] = scheme(listener, environ)
-        return response, environ
-
-    def _answer(self, response: OneWriteResponse, environ: dict[str, Any]) -> None:
+    def _answer(self, response: wire.OneWriteResponse, environ: dict[str, Any]) -> None:
         self.requests_in_progress += 1
         parts: Iterable[bytes] = ()
         try:
             parts = self.wsgi(environ, response.start_response)
-            if not self.alive or _unread_bytes(response.req) > SMALL_BODY_BYTES:
+            if not self.alive or wire.unread_bytes(response.req) > SMALL_BODY_BYTES:
                 response.force_close()
             for part in parts:
                 response.write(part)
@@ -259,35 +200,20 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
             log.debug("refusal not sent", extra={"error": repr(error)})
 
 
-def client_address(listener: Listener, environ: dict[str, Any]) -> str:
-    """The client's IP address: of the connection, or as the proxy behind it says.
-
-    The last X-Forwarded-For entry counts: what stands before it is the client's own claim.
-    """
-    address = str(environ["REMOTE_ADDR"])
-    if listener.x_forwarded:
-        address = environ.get("HTTP_X_FORWARDED_FOR", address).rpartition(",")[2].strip()
-    return address.removeprefix("::ffff:")  # IPv4 on a socket for both
-
-
-def scheme(listener: Listener, environ: dict[str, Any]) -> str:
-    """How the client speaks to us, or to the proxy in front: http or https."""
-    if listener.x_forwarded and environ.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
-        return str(environ["HTTP_X_FORWARDED_PROTO"])
-    return "https" if listener.tls else "http"
-
-
-def _unread_bytes(request: Any) -> int:
-    """How much of the body is still to come; a chunked body may be endless."""
-    reader = request.body.reader
-    if hasattr(reader, "length"):
-        return int(reader.length)
-    return SMALL_BODY_BYTES + 1 if getattr(reader, "parser", None) else 0
+def _next_request(parser: wire.LongLineParser, client: Any) -> Any:
+    """The next request of a connection; None when the client keeps us waiting for it."""
+    client.settimeout(None)  # the time limit on the whole head is enough
+    try:
+        with gevent.Timeout(serving.IDLE_S, False):
+            return next(parser)
+    finally:
+        client.settimeout(SILENCE_S)
+    return None
 
 
 def _drain(request: Any, client: Any) -> None:
     """Say goodbye, then read on for a while: closing at once would destroy the answer under way."""
-    if request is not None and not _unread_bytes(request):
+    if request is not None and not wire.unread_bytes(request):
         return
     client.shutdown(socket.SHUT_WR)
     with gevent.Timeout(DRAIN_S, False):
