@@ -181,7 +181,7 @@ def upgraded_database(request: pytest.FixtureRequest) -> Database:
         return database_config(
             "sqlite3", database=str(request.getfixturevalue("tmp_path") / "test.db")
         )
-    cluster = request.getfixturevalue("postgres_cluster")
+    cluster: PostgresCluster | None = request.getfixturevalue("postgres_cluster")
     if cluster is None:
         pytest.skip("PostgreSQL is not installed")
     return cluster.emptied_database()
