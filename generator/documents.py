@@ -16,8 +16,9 @@ from generator.spec import SERVED, Json, Key, Operation, Spec
 INTERNAL = {"x-raw", "x-errors"}
 TITLE = "Chat Server"
 DESCRIPTION = (
-    "A Matrix homeserver and identity server. This document holds every route that it answers;"
-    " its prose is the project's own, the protocol is that of https://spec.matrix.org/v1.19/."
+    "A Matrix homeserver and identity server. This document holds every route that it has; those"
+    " that are not filled yet answer 404 M_UNRECOGNIZED. Its prose is the project's own, the"
+    " protocol is that of https://spec.matrix.org/v1.19/."
 )
 
 MISSING_TOKEN = {"M_MISSING_TOKEN": "The request carries no access token."}
