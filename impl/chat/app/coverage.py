@@ -9,16 +9,18 @@ from chat.http.route import Route
 
 
 def report(routes: Iterable[Route]) -> list[str]:
-    """A line per API with its numbers, and below it the unfilled operations by module."""
+    """A line per API with its numbers, below it the unfilled operations by module, and a total."""
+    everything = list(routes)
     by_api: dict[str, list[Route]] = {}
-    for route in routes:
+    for route in everything:
         by_api.setdefault(route.operation.api, []).append(route)
     lines = []
     for api, members in by_api.items():
         filled = sum(route.handler is not None for route in members)
         lines.append(f"{api}: {filled}/{len(members)} filled")
         lines += [f"  {module}: {', '.join(names)}" for module, names in unfilled(members).items()]
-    return lines
+    filled = sum(route.handler is not None for route in everything)
+    return [*lines, f"all: {filled}/{len(everything)} filled"]
 
 
 def unfilled(routes: Iterable[Route]) -> dict[str, list[str]]:
