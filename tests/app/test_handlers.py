@@ -32,4 +32,8 @@ def test_the_report_counts_and_names():
         Route(routes.SYNC, None),
         Route(routes.GET_VERSIONS, lambda _ctx, _request: None),
     ]
-    assert coverage.report(found) == ["client-server: 1/2 filled", "  sync: sync"]
+    assert coverage.report(found) == [
+        "client-server: 1/2 filled",
+        "  sync: sync",
+        "all: 1/2 filled",
+    ]
