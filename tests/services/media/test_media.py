@@ -1,12 +1,16 @@
 """Media: stored whole or not at all, served as stored, scaled down when asked for."""
 
 import io
+import os
+import stat
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from chat.protocol.errors import InvalidParam, NotFound, TooLarge, Unknown
 from chat.services.media import content, thumbnails
+from chat.services.media.files import READ_BYTES, WRITE_BYTES
 from chat_testing.servers import NAME, a_server
 
 ALICE = "@alice:a.example"
@@ -51,13 +55,47 @@ def test_an_upload_that_grows_too_large_leaves_nothing(store, clock, tmp_path):
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server):
+    begun = []
+
     def broken():
-        yield b"half"
+        yield b"one"
+        yield b"two"
+        begun.extend(files_in(server))
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
         content.upload(server, ALICE, None, None, broken())
+    assert len(begun) == 1
     assert files_in(server) == []
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [5], [WRITE_BYTES, 7], [3, WRITE_BYTES, READ_BYTES]])
+def test_what_comes_in_pieces_is_served_whole(server, sizes):
+    chunks = [bytes([number]) * size for number, size in enumerate(sizes, start=1)]
+    uri = content.upload(server, ALICE, None, None, chunks)
+    found = content.download(server, NAME, uri.rpartition("/")[2])
+    pieces = list(found.chunks)
+    assert b"".join(pieces) == b"".join(chunks)
+    assert found.size_bytes == sum(sizes)
+    assert len(pieces) == -(-sum(sizes) // READ_BYTES)
+
+
+def test_an_upload_is_on_disk_under_its_name_before_the_answer(server, monkeypatch):
+    steps = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(descriptor):
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def noted_replace(self, target):
+        steps.append("name")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    uploaded(server)
+    assert steps == ["file", "name", "folder"]
 
 
 def test_unknown_media_are_not_found(server):

@@ -12,7 +12,7 @@ from chat_api.media.content_repo import (
 
 from chat.http.context import Context
 from chat.services.media import content
-from chat.services.media.files import CHUNK_BYTES
+from chat.services.media.files import WRITE_BYTES
 
 upload_content_to_mxc = unfilled
 create_content = unfilled
@@ -35,7 +35,7 @@ def upload_content(ctx: Context, request: UploadContentRequest, /) -> UploadCont
 
 
 def _pieces(body: Stream) -> Iterator[bytes]:
-    while piece := body.read(CHUNK_BYTES):
+    while piece := body.read(WRITE_BYTES):
         yield piece
 
 
