@@ -37,6 +37,7 @@ def root_logger() -> Iterator[None]:
     before = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = before
+    logs._find_origins(wanted=True)
 
 
 def config(folder: Path, **values: Any) -> Config:
@@ -107,6 +108,18 @@ def test_a_log_config_of_synapse_s_form_works(tmp_path: Path) -> None:
     first, second = (tmp_path / "out.log").read_text().splitlines()
     assert first.endswith("INFO - - - without a request")
     assert second.endswith("INFO - GET-7 - with one")
+
+
+def test_a_log_config_may_ask_where_a_record_comes_from(tmp_path: Path) -> None:
+    logs.configure(config(tmp_path))
+    form = "%(filename)s %(funcName)s %(threadName)s"
+    settings = SYNAPSE_STYLE | {"formatters": {"precise": {"format": form}}}
+    text = yaml.safe_dump(settings).replace("FILE", str(tmp_path / "out.log"))
+    (tmp_path / "log.yaml").write_text(text)
+    logs.configure(config(tmp_path, log_config="log.yaml"))
+    logging.getLogger("chat").info("here")
+    expected = "test_logs.py test_a_log_config_may_ask_where_a_record_comes_from MainThread\n"
+    assert (tmp_path / "out.log").read_text() == expected
 
 
 @pytest.mark.parametrize(
