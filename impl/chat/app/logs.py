@@ -78,13 +78,13 @@ class MasterLogger(GunicornLogger):  # type: ignore[misc]
 
 def configure(config: Config) -> None:
     """Send the log where the configuration says. Raises ConfigError."""
-    _find_origins(wanted=config.log_config is not None)
     settings = _plain(config) if config.log_config is None else _from_file(config.log_config)
     try:
         logging.config.dictConfig(settings)
     except (ValueError, TypeError, AttributeError, ImportError, OSError) as error:
         cause = error.__cause__ or error
         raise ConfigError([f"log_config or log_file: {error} ({cause})"]) from error
+    _find_origins(wanted=config.log_config is not None)
 
 
 def _find_origins(*, wanted: bool) -> None:
