@@ -350,3 +350,9 @@ def test_the_master_rule_silences_everything() -> None:
     rule = evaluate(compile_rules(rules), message("hello"), None)
     assert rule is not None
     assert not rule.notifies
+
+
+@pytest.mark.parametrize("actions", [1, "notify", {"notify": 1}, None, True])
+def test_actions_that_are_no_list_do_nothing(actions):
+    (rule,) = compile_rules({"override": [{"rule_id": "x", "conditions": [], "actions": actions}]})
+    assert rule.actions == ()

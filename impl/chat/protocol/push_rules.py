@@ -122,7 +122,9 @@ def _compile(kind: str, rule: Mapping[str, Any]) -> PushRule | None:
     ready = tuple(condition for condition in conditions if condition is not None)
     if len(ready) != len(conditions):
         return None
-    actions = tuple(one for one in rule.get("actions") or () if one not in _HISTORICAL_ACTIONS)
+    named = rule.get("actions")
+    listed = named if isinstance(named, list | tuple) else ()
+    actions = tuple(one for one in listed if one not in _HISTORICAL_ACTIONS)
     return PushRule(kind, str(rule.get("rule_id")), ready, actions)
 
 
