@@ -9,6 +9,7 @@ import pytest
 
 from chat.protocol import auth_rules, canonical_json
 from chat.protocol.auth_rules import INFINITE_LEVEL, auth_keys, check_auth_events
+from chat.protocol.auth_rules.levels import creators_of
 from chat.protocol.errors import AuthRefused, BadJson, NotFound
 from chat.protocol.event import Event
 from chat.protocol.event_builder import Draft
@@ -479,3 +480,20 @@ def test_a_redaction_reaches_its_target_only() -> None:
     )
     lookup, rules = elsewhere.lookup, elsewhere.rules
     assert not auth_rules.redaction_applies(stranger, target, lookup, rules)
+
+
+@pytest.mark.parametrize("named", [None, 1, "@x:y", {"@x:y": 1}])
+def test_additional_creators_that_are_no_list_name_nobody(named):
+    rules = rules_for("12")
+    pdu = {
+        "type": "m.room.create",
+        "sender": "@a:b",
+        "state_key": "",
+        "content": {"room_version": "12", "additional_creators": named},
+        "prev_events": [],
+        "auth_events": [],
+        "depth": 1,
+        "origin_server_ts": 1,
+    }
+    create = Event.trusted("$create", pdu, rules)
+    assert creators_of(create, rules) == ["@a:b"]

@@ -50,7 +50,11 @@ def creators_of(create: Event, rules: RoomRules) -> list[str]:
         return [creator] if isinstance(creator, str) else []
     if not rules.privileged_creators:
         return [create.sender]
-    return [create.sender, *create.content.get("additional_creators", ())]
+    named = create.content.get("additional_creators")
+    return [
+        create.sender,
+        *(named if isinstance(named, list) else ()),
+    ]  # else the create event was refused
 
 
 def power_level_of(
