@@ -5,9 +5,8 @@ signed; a refused one leaves no trace. Nothing is written until `flush`, which w
 a number of statements that does not depend on how many drafts there are.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from chat.protocol import auth_rules, canonical_json, event_builder
 from chat.protocol.auth_rules.levels import named_level, power_level_of
@@ -18,6 +17,8 @@ from chat.protocol.identifiers import EventId, RoomId, ServerName
 from chat.protocol.room_versions import RoomRules, rules_for
 from chat.protocol.signatures import SigningKey
 from chat.services.rooms import derived
+from chat.services.rooms.followers import Accepted, writes_of
+from chat.services.rooms.opened import Entry, OpenRoom
 from chat.storage import events, rooms, state, streams
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow, Txn
@@ -31,85 +32,6 @@ Check = Callable[[Lookup], None]
 MAX_PREV_EVENTS = 10
 CREATE: StateKey = ("m.room.create", "")
 POWER_LEVELS: StateKey = ("m.room.power_levels", "")
-
-
-class Entry(NamedTuple):
-    """An entry of the room state, and the number of its event."""
-
-    event: Event
-    ev: int
-
-
-@dataclass(frozen=True, slots=True)
-class KnownState:
-    """Part of the state of a room at a position of its main line; absent keys are not known."""
-
-    head: int
-    entries: Mapping[StateKey, Entry | None]
-
-
-class OpenRoom:
-    """A room under its lock, as the drafts so far leave it."""
-
-    def __init__(
-        self, tx: Transaction, room: Room, known: KnownState | None, *, new: bool = False
-    ) -> None:
-        self.room = room
-        self.rules = rules_for(room.version)
-        self.changed: dict[StateKey, Entry] = {}
-        self._tx = tx
-        self._new = new  # the database has no state of it
-        self._fetched: dict[StateKey, Entry | None] = {}
-        # A position identifies the whole state, so what is known of it stays true.
-        self._known = known.entries if known is not None and known.head == room.head else {}
-
-    def entry(self, key: StateKey) -> Entry | None:
-        """The current entry of a key."""
-        for entries in (self.changed, self._known, self._fetched):
-            if key in entries:
-                return entries[key]
-        if self._new:
-            return None
-        fetch(self._tx, {self: [key]})
-        return self._fetched[key]
-
-    def event(self, key: StateKey) -> Event | None:
-        """The current event of a key."""
-        entry = self.entry(key)
-        return None if entry is None else entry.event
-
-    def knows(self, key: StateKey) -> bool:
-        """Whether the entry of a key needs no statement."""
-        return key in self.changed or key in self._known or key in self._fetched
-
-    def learn(self, key: StateKey, entry: Entry | None) -> None:
-        """Note what the database says of a key."""
-        self._fetched[key] = entry
-
-    def known(self) -> KnownState | None:
-        """What is known now; None if that is what was known before."""
-        if not self._fetched and not self.changed:
-            return None
-        return KnownState(self.room.head, {**self._known, **self._fetched, **self.changed})
-
-
-def fetch(tx: Transaction, wanted: Mapping[OpenRoom, list[StateKey]]) -> None:
-    """Learn entries of several rooms by one statement."""
-    missing = {
-        (room.room.room, *key): room
-        for room, keys in wanted.items()
-        for key in keys
-        if not room.knows(key)
-    }
-    if not missing:
-        return
-    found: dict[tuple[int, str, str], Entry] = {}
-    for row, body in events.in_state(tx, missing):
-        rules = missing[row.room, row.type, row.state_key or ""].rules
-        event = Event.trusted(row.event_id, canonical_json.decode(body), rules)
-        found[row.room, row.type, row.state_key or ""] = Entry(event, row.ev)
-    for wanted_key, room in missing.items():
-        room.learn(wanted_key[1:], found.get(wanted_key))
 
 
 def keys_needed(draft: Draft, rules: RoomRules) -> list[StateKey]:
@@ -262,6 +184,7 @@ class Batch:
         if not self._rows:
             return []
         self._flush_state()
+        writes = writes_of(self._tx, [self._accepted(row) for row in self._rows])
         opened = list(self._rooms.values())
         rooms.move(self._tx, [room.room for room in opened])
         events.remember_txns(self._tx, self._txns, self._now_ms)
@@ -271,11 +194,16 @@ class Batch:
         bodies = [_body(self._events[row.event_id]) for row in self._rows]
         rows = [row._replace(pos=pos) for row, pos in zip(self._rows, positions, strict=True)]
         events.append(self._tx, rows, bodies)
+        pos_of = {row.ev: row.pos or 0 for row in rows}
+        for write in writes:
+            write(self._tx, pos_of)
         if self._members:
-            pos_of = {row.ev: row.pos or 0 for row in rows}
             members = [member._replace(pos=pos_of[member.ev]) for member in self._members]
             rooms.set_local_members(self._tx, members)
         return opened
+
+    def _accepted(self, row: EventRow) -> Accepted:
+        return Accepted(row, self._events[row.event_id], self._rooms[row.room])
 
     def _flush_state(self) -> None:
         if not self._steps:

@@ -22,7 +22,8 @@ from chat.protocol.identifiers import ServerName
 from chat.protocol.room_versions import rules_for
 from chat.protocol.signatures import SigningKey
 from chat.services.clock import Clock
-from chat.services.rooms.batch import Batch, Check, KnownState, OpenRoom, fetch, keys_needed
+from chat.services.rooms.batch import Batch, Check, keys_needed
+from chat.services.rooms.opened import KnownState, OpenRoom, fetch
 from chat.storage import events, rooms
 from chat.storage.engine import DatabaseConflict, Store, Transaction
 from chat.storage.events import Txn
