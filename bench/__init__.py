@@ -10,6 +10,8 @@ operation, which is the figure to trust on a busy machine. Nothing here asserts 
 - `world.py`      users and rooms to measure with
 - `scenarios.py`, `receivers.py`  what is measured, one function each
 - `servers.py`    starts our server, with SQLite or PostgreSQL
+- `rivals.py`     starts Synapse from PyPI, so that `--beside synapse` measures both in one run
+- `curves.py`     how costs grow as rooms, members and history do
 - `report.py`     tables and JSON; `python -m bench.report A.json B.json` compares two runs
 - `profile.py`    where the server's CPU time goes while a scenario runs
 """

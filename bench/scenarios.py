@@ -168,20 +168,20 @@ def _is_full_page(body: bytes) -> bool:
     return body.count(b'"event_id"') >= PAGE_EVENTS and b'"end"' in body
 
 
-def state(bench: Bench) -> Result:
-    """GET /state of a room with 8 members and 500 events like those of members.
+def state(bench: Bench, events: int = STATE_EVENTS) -> Result:
+    """GET /state of a room with 8 members and `events` events like those of members.
 
     Real ones would have to be registered first, which is slow with some servers.
     """
     users = bench.world.users(CONNECTIONS)
     room_id = bench.world.room(users)
-    for number in range(STATE_EVENTS):
+    for number in range(events):
         target = room_path(room_id, "state", "bench.member", f"user{number}:localhost")
         content = {"membership": "join", "displayname": f"User {number}"}
         bench.world.call("PUT", target, users[0], content)
 
     def is_right(body: bytes) -> bool:
-        return body.count(b'"membership"') >= STATE_EVENTS + len(users)
+        return body.count(b'"membership"') >= events + len(users)
 
     return bench.measure(
         [_again(request("GET", room_path(room_id, "state"), u.token), is_right) for u in users[:4]]
@@ -270,4 +270,5 @@ SCENARIOS: dict[str, Callable[[Bench], Result]] = {
     "noop_sync": partial(noop_sync, varied=True),
     "noop_sync_repeat": partial(noop_sync, varied=False),
     "state": state,
+    "state_1000": partial(state, events=1000),
 }

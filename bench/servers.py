@@ -57,10 +57,11 @@ def _database(name: str) -> Iterator[tuple[dict[str, int], str | dict[str, Any]]
             raise Unmeasurable("PostgreSQL is not installed")
         database = cluster.new_database()
         args = database.args | {"cp_min": 5, "cp_max": 10}  # the defaults
-        yield {"db": _postmaster(cluster)}, {"name": database.name, "args": args}
+        yield {"db": postmaster(cluster)}, {"name": database.name, "args": args}
 
 
-def _postmaster(cluster: PostgresCluster) -> int:
+def postmaster(cluster: PostgresCluster) -> int:
+    """The process id of a cluster's first process."""
     return int((cluster.folder / "data" / "postmaster.pid").read_text().split()[0])
 
 
