@@ -10,7 +10,8 @@ Statements are written once. Beside plain SQL that both databases speak (`ON CON
     :name                                a parameter
     = ANY(:names), <> ALL(:names)        a list as parameter
     ROWS(:pairs AS room bigint, k int)   a list of tuples as a table, with its columns' types
-    FOR NO KEY UPDATE                    left out on SQLite, whose writer is alone anyway
+    FOR NO KEY UPDATE, FOR SHARE         left out on SQLite, whose writer is alone anyway, and so
+                                         are OF table and SKIP LOCKED after them
 
 SQLite: all writes pass one connection, in groups that share a commit (gathering.py), each piece of
 work in a savepoint: a refusal undoes its own only. The commit (an fsync) runs in a thread, so that
@@ -88,6 +89,7 @@ class _ConnectionLost(Exception):
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 _LIST = re.compile(r"(= ANY|<> ALL)\(:([a-z_][a-z0-9_]*)\)")
 _ROWS = re.compile(r"ROWS\(:([a-z_][a-z0-9_]*) AS ([^)]*)\)")
+_LOCK = re.compile(r" FOR (?:NO KEY UPDATE|SHARE)(?: OF \w+)?(?: SKIP LOCKED)?")
 
 
 class _Statement:
@@ -124,8 +126,7 @@ def _for_sqlite(sql: str) -> _Statement:
         return f"(SELECT {columns} FROM json_each(:{match[1]}))"  # noqa: S608 - names of ours
 
     text = _ROWS.sub(as_table, _LIST.sub(as_list, sql))
-    text = text.replace(" FOR NO KEY UPDATE", "")
-    return _Statement(text, tuple(dict.fromkeys(lists)), ())
+    return _Statement(_LOCK.sub("", text), tuple(dict.fromkeys(lists)), ())
 
 
 @lru_cache(maxsize=2048)
