@@ -36,7 +36,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -62,6 +62,8 @@ Row: TypeAlias = tuple[Any, ...]
 BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 10_000
+LOCK_TIMEOUT_MIGRATING_MS = 500
+SCHEMA_LOCK_POLL_S = 0.2
 IDLE_TIMEOUT_MS = 30_000
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 ATTEMPTS = 5  # of a piece of work that conflicts with others
@@ -383,15 +385,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def schema_lock(self, connection: sqlalchemy.Connection) -> None:
-        """Wait until no other process changes the schema; held until the transaction's end."""
+    def schema_connection(self) -> AbstractContextManager[sqlalchemy.Connection]:
+        """A SQLAlchemy connection for migrations, while no other process changes the schema.
 
-    @contextmanager
-    def schema_connection(self) -> Iterator[sqlalchemy.Connection]:
-        """A SQLAlchemy connection for migrations, alone with the schema, in one transaction."""
-        with self._engine.begin() as connection:
-            self.schema_lock(connection)
-            yield connection
+        On SQLite all of its work is one transaction; on PostgreSQL transactions are the caller's,
+        and a lock that is not there within LOCK_TIMEOUT_MIGRATING_MS is an error.
+        """
 
     @abstractmethod
     def announce(self, channel: str, *, here: bool = False) -> None:
@@ -478,8 +477,10 @@ class SqliteStore(Store):
             raise DatabaseInUse(f"{self.path} is served by another process") from None
         self._lock_file = lock_file
 
-    def schema_lock(self, connection: sqlalchemy.Connection) -> None:
-        """BEGIN IMMEDIATE, sent at the begin, keeps the others out."""
+    @contextmanager
+    def schema_connection(self) -> Iterator[sqlalchemy.Connection]:
+        with self._engine.begin() as connection:  # BEGIN IMMEDIATE keeps the others out
+            yield connection
 
     def announce(self, channel: str, *, here: bool = False) -> None:
         """Nobody else is there."""
@@ -706,9 +707,26 @@ class PostgresStore(Store):
             pooled.invalidate()
         pooled.close()
 
-    def schema_lock(self, connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schema.SCHEMA_LOCK})")
+    @contextmanager
+    def schema_connection(self) -> Iterator[sqlalchemy.Connection]:
+        with self._engine.connect() as connection:
+            try:
+                # Who waits for a table's lock holds up everybody who comes after.
+                connection.exec_driver_sql(f"SET lock_timeout = {LOCK_TIMEOUT_MIGRATING_MS}")
+                connection.exec_driver_sql("SET statement_timeout = 0")
+                self._lock_schema(connection)
+                yield connection
+            finally:
+                connection.invalidate()  # closed, and with it go the lock and the settings
+
+    def _lock_schema(self, connection: sqlalchemy.Connection) -> None:
+        # Not by waiting inside the database: that keeps a snapshot open, for whose end
+        # CREATE INDEX CONCURRENTLY waits in turn.
+        lock = sqlalchemy.text(f"SELECT pg_try_advisory_lock({schema.SCHEMA_LOCK})")
+        while not connection.scalar(lock):
+            connection.commit()
+            time.sleep(SCHEMA_LOCK_POLL_S)
+        connection.commit()
 
     def announce(self, channel: str, *, here: bool = False) -> None:
         name = "" if here else self._name  # what has its own name, a process passes over

@@ -5,7 +5,17 @@ interned: `room`, `k` and `ev` are numbers of their rows. Rows that a client can
 position in the change log as `pos` (see streams.py). Room state is explained in state.py.
 """
 
-from chat.storage.schema import accounts, encryption, events, log, media, personal, rooms, state
+from chat.storage.schema import (
+    accounts,
+    encryption,
+    events,
+    log,
+    maintenance,
+    media,
+    personal,
+    rooms,
+    state,
+)
 from chat.storage.schema.base import SCHEMA_LOCK, SEQUENCE_BLOCK, SEQUENCES, column_types, metadata
 
 __all__ = [
@@ -17,6 +27,7 @@ __all__ = [
     "encryption",
     "events",
     "log",
+    "maintenance",
     "media",
     "metadata",
     "personal",
