@@ -2,6 +2,7 @@
 do not need of them on every request.
 """
 
+import socket
 import sys
 import time
 from functools import lru_cache
@@ -15,6 +16,7 @@ from gunicorn.http.parser import RequestParser
 from chat.config.model import Listener
 
 REQUEST_LINE_BYTES = 65536
+TCP_CLOSED_BY_PEER = frozenset({7, 8, 9})  # CLOSE, CLOSE_WAIT, LAST_ACK of linux/tcp_states.h
 STEP_BYTES = 256 * 1024  # of an answer, each with a write's time limit of its own
 
 _CGI_NAMES = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
@@ -156,6 +158,21 @@ def scheme(listener: Listener, environ: dict[str, Any]) -> str:
     if listener.x_forwarded and environ.get("HTTP_X_FORWARDED_PROTO") in ("http", "https"):
         return str(environ["HTTP_X_FORWARDED_PROTO"])
     return "https" if listener.tls else "http"
+
+
+def is_closed_by_peer(client: Any) -> bool:
+    """Whether the other side has ended the connection, without reading from it.
+
+    So it works whatever was sent before, and under TLS too. Not noticed on sockets other than TCP,
+    nor where the system does not tell.
+    """
+    if client.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        told: bytes = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except OSError:
+        return True
+    return told[0] in TCP_CLOSED_BY_PEER
 
 
 def unread_bytes(request: Any) -> int:

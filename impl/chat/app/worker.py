@@ -7,6 +7,7 @@ What gunicorn's own gevent worker does not do, and this one does:
   answer now, let everything in progress end, drop idle connections, leave.
 - Time limits on handshakes, on request heads and on every read and write.
 - Request lines up to 64 KiB, and refusals in Matrix's error form.
+- A request that waits for news ends once its client has closed the connection.
 - A body that nobody read closes its connection in a way that still lets the answer arrive.
 """
 
@@ -34,6 +35,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from chat.app import refusals, serving, wire
 from chat.app.start import StartError
 from chat.config.model import Listener
+from chat.services.connection import ClientConnection
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.settings = wire.PlainSettings(self.cfg)
         self.requests_in_progress = 0
+        self.connections: dict[ClientConnection, Any] = {}  # → its socket
 
     # --- life ---
 
@@ -102,8 +105,15 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
         log.info("serving", extra={"http_parser": serving.http_parser_name(self.cfg)})
         while self.alive:
             self.notify()
+            self.end_abandoned_waits()
             self.stopping.wait(timeout=1)
         self._end(servers)
+
+    def end_abandoned_waits(self) -> None:
+        """End the waiting requests whose clients have closed their connections."""
+        for connection, client in list(self.connections.items()):
+            if connection.end_wait is not None and wire.is_closed_by_peer(client):
+                connection.end_wait()
 
     def _server(
         self, sock: Any, listeners: dict[Any, Listener], context: ssl.SSLContext | None
@@ -137,11 +147,13 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
     ) -> None:
         """Serve one connection until either side ends it."""
         client.settimeout(SILENCE_S)
+        connection = ClientConnection()
+        self.connections[connection] = client
         try:
             if context is not None:
                 with gevent.Timeout(HANDSHAKE_S, TimeoutError()):
                     client = context.wrap_socket(client, server_side=True)
-            self._serve(listener, client, address)
+            self._serve(listener, client, address, connection)
         except (NoMoreData, StopIteration, OSError) as error:
             log.debug("connection ended", extra={"address": address, "error": repr(error)})
         except ParseException as error:
@@ -151,9 +163,12 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
             log.exception("request failed", extra={"address": address})
             self._refuse(client, refusals.INTERNAL)
         finally:
+            del self.connections[connection]
             util.close(client)
 
-    def _serve(self, listener: Listener, client: Any, address: Any) -> None:
+    def _serve(
+        self, listener: Listener, client: Any, address: Any, connection: ClientConnection
+    ) -> None:
         parser = wire.LongLineParser(self.settings, client, address)
         multiprocess = self.cfg.workers > 1
         while self.alive:
@@ -164,6 +179,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
                 client.sendall(CONTINUE)
             response = wire.OneWriteResponse(request, client, self.settings)
             environ = wire.environ_of(request, listener, address, multiprocess=multiprocess)
+            environ["chat.connection"] = connection
             self._answer(response, environ)
             if response.should_close():
                 _drain(request, client)

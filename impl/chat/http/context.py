@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chat.protocol.errors import MissingToken
 from chat.services.caller import Caller
+from chat.services.connection import ClientConnection
 from chat.services.server import Server
 
 __all__ = ["Caller", "Context"]
@@ -17,6 +18,7 @@ class Context:
     is the client's IP address. `caller` is the authenticated user, None where there is none; `user`
     is for operations that always have one. `origin` is the server that signed the request, in the
     federation API. `token` is the bearer token that came along, of whatever kind.
+    `connection` is given where a waiting request can be told that its client is gone.
     """
 
     server: Server
@@ -26,6 +28,7 @@ class Context:
     token: str | None = None
     caller: Caller | None = None
     origin: str | None = None
+    connection: ClientConnection | None = None
 
     @property
     def user(self) -> Caller:

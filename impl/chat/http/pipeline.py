@@ -157,7 +157,10 @@ class Application:
         if caller is not None and operation.security == "accessToken":
             self._server.last_seen.note(caller, address, self._server.clock.now_ms())
         agent = environ.get("HTTP_USER_AGENT", "")
-        return Context(self._server, request.path, address, agent, token, caller, origin)
+        connection = environ.get("chat.connection")
+        return Context(
+            self._server, request.path, address, agent, token, caller, origin, connection
+        )
 
 
 def target_of(environ: dict[str, Any]) -> tuple[str, str]:

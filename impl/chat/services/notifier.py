@@ -14,7 +14,9 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 
+from chat.services.connection import ClientConnection
 from chat.services.log_tail import Name, Tail, concerned
 from chat.storage import streams
 from chat.storage.engine import DATABASE_ERRORS, Store
@@ -100,10 +102,18 @@ class Notifier:
             return True
         return any(last.get(room, 0) > position for room in rooms)
 
-    def wait(self, user_id: str, rooms: Collection[int], position: int, timeout_s: float) -> bool:
+    def wait(
+        self,
+        user_id: str,
+        rooms: Collection[int],
+        position: int,
+        timeout_s: float,
+        connection: ClientConnection | None = None,
+    ) -> bool:
         """Wait until something changes for a user in `rooms` after a position.
 
-        False when nothing did within the time, or the server is closing down.
+        False when nothing did within the time, the client of `connection` is gone, or the server
+        is closing down.
         """
         waiter = _Waiter((user_id, *rooms))
         with self._guard:
@@ -112,12 +122,21 @@ class Notifier:
             if self._closed:
                 return False
             self._add(waiter)
+        if connection is not None:
+            connection.end_wait = partial(self._end_wait, waiter)
         try:
             waiter.wake.acquire(timeout=max(0.0, timeout_s))
         finally:
+            if connection is not None:
+                connection.end_wait = None
             with self._guard:
                 self._remove(waiter)
         return self.changed_since(user_id, rooms, position)
+
+    def _end_wait(self, waiter: _Waiter) -> None:
+        with self._guard:
+            if waiter in self._waiting:
+                self._wake(waiter)
 
     def _add(self, waiter: _Waiter) -> None:
         self._waiting.add(waiter)

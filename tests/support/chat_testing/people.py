@@ -10,6 +10,7 @@ from chat.services.rooms import create, membership, send
 from chat.services.rooms import state as room_state
 from chat.services.server import Server
 from chat.services.sync import query, request
+from chat.services.sync.answer import Answer
 from chat.storage import devices, users
 from chat.storage.users import User
 
@@ -112,7 +113,7 @@ class Person:
         return answer
 
 
-def shown(answer: request.Answer) -> dict[str, Any]:
+def shown(answer: Answer) -> dict[str, Any]:
     """An answer as a client sees it, with empty sections where there is nothing."""
     rooms = json.loads(answer.rooms or b"{}")
     lists = answer.devices

@@ -12,6 +12,7 @@ from msgspec import Raw
 from chat.http.context import Context
 from chat.services.sync import query
 from chat.services.sync import request as syncing
+from chat.services.sync.answer import Answer
 
 
 def sync(ctx: Context, request: SyncRequest, /) -> SyncResponse:
@@ -23,6 +24,7 @@ def sync(ctx: Context, request: SyncRequest, /) -> SyncResponse:
         full_state=request.full_state,
         state_after=request.use_state_after,
         timeout_ms=request.timeout,
+        connection=ctx.connection,
     )
     answer = syncing.sync(ctx.server, asked)
     return SyncResponse(
@@ -42,7 +44,7 @@ def _raw(shown: list[bytes]) -> list[Raw]:
     return [Raw(one) for one in shown]
 
 
-def _device_lists(answer: syncing.Answer) -> DeviceLists | None:
+def _device_lists(answer: Answer) -> DeviceLists | None:
     lists = answer.devices
     if lists is None or not (lists.changed or lists.left):
         return None

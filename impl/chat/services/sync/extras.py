@@ -43,6 +43,11 @@ STRIPPED = (
 _encode = msgspec.json.encode
 
 
+def newest(shown: list[bytes], wanted: EventFilter) -> list[bytes]:
+    """As many of these, oldest first, as a filter lets through; the newest stay."""
+    return shown if wanted.limit is None else shown[max(0, len(shown) - wanted.limit) :]
+
+
 # --- summaries ---
 
 
@@ -300,11 +305,8 @@ def _counts_may_differ(tail: Tail, caller: Caller, known: DeviceKeys, head: int)
     return any(change.kind is Kind.KEY_COUNTS for change in changes)
 
 
-def confirm_messages(server: Server, query: Query) -> None:
-    """Drop the messages to the device that its token says it has received."""
-    if query.since is None:
-        return
-    caller, upto = query.caller, query.since.devices
+def confirm_messages(server: Server, caller: Caller, upto: int) -> None:
+    """Drop the messages to a device that its token says it has received."""
     device = server.sync.device(caller.user_id, caller.device_id)
     if device.confirmed >= upto:
         return

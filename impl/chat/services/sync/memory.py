@@ -5,7 +5,7 @@ Nothing here decides: whatever is missing or too old is read again.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -69,20 +69,49 @@ class UserRooms:
     as_of: int
 
 
+class KnownMembers:
+    """Whose membership events a client was sent, and with which token each came.
+
+    A token that comes again was perhaps not the client's last: what went out after it may never
+    have arrived, so it is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._sent: dict[tuple[int, str], int] = {}
+        self._newest = 0
+
+    def came_with(self, position: int) -> None:
+        """A request with the token `position` has come."""
+        if position < self._newest:
+            self._sent = {one: pos for one, pos in self._sent.items() if pos <= position}
+            self._newest = position
+
+    def has(self, room: int, user_id: str, position: int) -> bool:
+        """Whether the client of a token has a user's membership event."""
+        sent = self._sent.get((room, user_id))
+        return sent is not None and sent <= position
+
+    def note(self, sent: Iterable[tuple[int, str]], position: int) -> None:
+        """Remember whose membership events, (room, user ID), go out with the token `position`."""
+        if len(self._sent) > MEMBERS_OF_DEVICE:
+            self._sent.clear()
+        for member in sent:
+            self._sent.setdefault(member, position)
+            self._newest = max(self._newest, position)
+
+    def forget(self, rooms: Collection[int]) -> None:
+        """What was sent of these rooms counts no more."""
+        if rooms:
+            self._sent = {one: pos for one, pos in self._sent.items() if one[0] not in rooms}
+
+
 @dataclass(slots=True)
 class DeviceState:
-    """What is known of a device. Members are (room, user ID) → the token they came with."""
+    """What is known of a device."""
 
     keys: "DeviceKeys | None" = None
     confirmed: int = 0  # no message to the device waits at a log position up to this
-    members: dict[tuple[int, str], int] = field(default_factory=dict)
-
-    def note_members(self, sent: Iterable[tuple[int, str]], position: int) -> None:
-        """Remember whose membership events went out with the token `position`."""
-        if len(self.members) > MEMBERS_OF_DEVICE:
-            self.members.clear()
-        for member in sent:
-            self.members.setdefault(member, position)
+    members: KnownMembers = field(default_factory=KnownMembers)
 
 
 class SyncMemory:

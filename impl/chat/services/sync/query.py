@@ -9,6 +9,7 @@ import msgspec
 from chat.protocol.errors import BadJson, InvalidParam, NotFound
 from chat.protocol.filters import SyncFilter, compile_sync_filter
 from chat.services.caller import Caller
+from chat.services.connection import ClientConnection
 from chat.services.server import Server
 from chat.storage import account_data
 
@@ -35,7 +36,7 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class Query:
     """A sync request. `timeout_ms` is how long to wait for news; `state_after` asks for the state
-    at the end of the timeline in place of that at its start.
+    at the end of the timeline in place of that at its start; `connection` is where the answer goes.
     """
 
     caller: Caller
@@ -44,6 +45,7 @@ class Query:
     full_state: bool = False
     state_after: bool = False
     timeout_ms: int = 0
+    connection: ClientConnection | None = None
 
 
 def parse_token(text: str | None) -> Token | None:

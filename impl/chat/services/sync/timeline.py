@@ -351,11 +351,19 @@ class Reader:
             ev = self._choice(drafts[entry.room], entry, in_timeline[entry.room], firsts, rows)
             if ev and self._tells(drafts[entry.room].span.room_id, loaded[ev]):
                 chosen.setdefault(entry.room, []).append(rows[ev])
+        for room, of_room in chosen.items():
+            chosen[room] = self._newest(of_room)
         extras = self._extras([row for of_room in chosen.values() for row in of_room], state=True)
         return {
             room: [self._shown(row, loaded[row.ev], None, extras) for row in of_room]
             for room, of_room in chosen.items()
         }
+
+    def _newest(self, rows: list[EventRow]) -> list[EventRow]:
+        limit = self._state.limit
+        if limit is None or len(rows) <= limit:
+            return rows
+        return sorted(rows, key=lambda row: row.pos or 0)[len(rows) - limit :]
 
     def _choice(
         self,
@@ -379,12 +387,12 @@ class Reader:
         return self._state.matches_room(room_id) and matches(self._state, event)
 
     def members_at(self, windows: Sequence[Window]) -> dict[int, dict[str, Shown]]:
-        """The membership events of the senders in each window, at its start."""
+        """The membership events of the senders in each window, at the end that is told of."""
         lines = sync.main_lines(self._tx, [window.room for window in windows])
         spans = [StateSpan(w.room, lines[w.room][0], w.start, w.high) for w in windows]
         keys = self._member_keys({window.room: window.senders for window in windows})
         entries = self._entries_of(spans, list(keys))
-        wanted = {entry.low_ev or entry.high_ev: keys[entry.room, entry.k] for entry in entries}
+        wanted = {self._told_end(entry): keys[entry.room, entry.k] for entry in entries}
         rows = events.by_numbers(self._tx, wanted)
         loaded = client_events.load(self._tx, self._cache, rows.values())
         found: dict[int, dict[str, Shown]] = {window.room: {} for window in windows}
@@ -392,6 +400,11 @@ class Reader:
         for ev, row in rows.items():
             found[row.room][wanted[ev]] = self._shown(row, loaded[ev], None, extras)
         return found
+
+    def _told_end(self, entry: StateEntry) -> int:
+        ends = (entry.low_ev, entry.high_ev)
+        first, second = reversed(ends) if self._query.state_after else ends
+        return first or second
 
     # what goes with events
 
