@@ -14,11 +14,12 @@ from chat.http import pipeline
 from chat.http.auth import Authenticators
 from chat.http.dispatch import Dispatcher
 from chat.jobs.runner import Runner
-from chat.jobs.schedule import jobs_of
+from chat.jobs.schedule import jobs_of, leased_jobs_of
 from chat.protocol.identifiers import ServerName
 from chat.services.accounts import tokens
 from chat.services.accounts.last_seen import LastSeen
 from chat.services.clock import SystemClock
+from chat.services.leases import Leases
 from chat.services.media.files import MediaStore
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits, configured
@@ -46,7 +47,7 @@ def application(config: Config) -> Application:
     register_all(dispatcher)
     authenticators = Authenticators(user=partial(tokens.authenticate, server))
     wsgi = pipeline.Application(Flask("chat"), server, dispatcher, authenticators)
-    runner = Runner(jobs_of(server))
+    runner = Runner(jobs_of(server), leased_jobs_of(server), server.leases)
     runner.start()
 
     def close() -> None:
@@ -75,6 +76,7 @@ def make_server(config: Config) -> Server:
         notifier=notifier,
         writer=Writer(store, name, key, clock),
         limits=RateLimits(configured(config), clock),
+        leases=Leases(store),
         sessions=SessionCache(),
         last_seen=LastSeen(),
         media=MediaStore(config.media_store_path),

@@ -50,6 +50,8 @@ class Runner:
         self._leases = leases
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        if leases is not None:
+            leases.take_part([job.name for job in leased])
 
     def start(self) -> None:
         """Begin; each job first runs after its interval."""

@@ -1,18 +1,29 @@
-"""Which jobs run in each worker, and how often."""
+"""Which jobs run, and how often: in each worker, and in one worker of all nodes."""
 
 from functools import partial
 
-from chat.jobs.runner import Job
-from chat.services import typing
+from chat.jobs.runner import Job, LeasedJob
+from chat.services import expiry, typing
 from chat.services.server import Server
 
 LAST_SEEN_INTERVAL_S = 15
 TYPING_INTERVAL_S = 30  # for notices whose worker is gone; others end by a timer, on time
+REQUESTS_INTERVAL_S = 10
+SESSIONS_INTERVAL_S = 300
 
 
 def jobs_of(server: Server) -> list[Job]:
-    """The jobs of one worker."""
+    """The jobs of every worker."""
     return [
         Job("write last seen", LAST_SEEN_INTERVAL_S, partial(server.last_seen.write, server.store)),
-        Job("end typing notices", TYPING_INTERVAL_S, partial(typing.end_expired, server)),
+    ]
+
+
+def leased_jobs_of(server: Server) -> list[LeasedJob]:
+    """The jobs that one worker of all nodes does."""
+    requests = expiry.Requests(server)
+    return [
+        LeasedJob("end typing notices", TYPING_INTERVAL_S, lambda _: typing.end_expired(server)),
+        LeasedJob("forget old requests", REQUESTS_INTERVAL_S, requests.step),
+        LeasedJob("end sessions", SESSIONS_INTERVAL_S, partial(expiry.end_sessions, server)),
     ]

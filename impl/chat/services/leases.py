@@ -30,12 +30,12 @@ PATIENCE = 2  # beats for which a free lease waits for those who have too few
 
 
 class Leases:
-    """Leases of one worker process; `names` are those that this version of the server knows."""
+    """Leases of one worker process."""
 
     def __init__(
         self,
         store: Store,
-        names: Collection[str],
+        names: Collection[str] = (),
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker = secrets.token_hex(8)
@@ -48,6 +48,11 @@ class Leases:
         self._seen: dict[str, tuple[int, int]] = {}  # other worker → (beats, missed)
         self._free: dict[str, int] = {}  # name → beats for which it was free
         self._workers: tuple[str, ...] = ()
+
+    def take_part(self, names: Collection[str]) -> None:
+        """Also claim leases of these names, from the next beat on."""
+        self._names |= frozenset(names)
+        self._registered = False
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from chat.protocol.identifiers import ServerName
 from chat.protocol.signatures import SigningKey
 from chat.services.accounts.last_seen import LastSeen
 from chat.services.clock import Clock
+from chat.services.leases import Leases
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits
 from chat.services.rooms.kept import KeptLists
@@ -32,6 +33,7 @@ class Server:
     notifier: Notifier
     writer: "Writer"
     limits: RateLimits
+    leases: Leases
     sessions: SessionCache
     last_seen: LastSeen
     media: "MediaStore"

@@ -11,6 +11,7 @@ from chat.config.model import Config
 from chat.protocol.identifiers import ServerName
 from chat.protocol.signatures import generate_signing_key
 from chat.services.accounts.last_seen import LastSeen
+from chat.services.leases import Leases
 from chat.services.media.files import MediaStore
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits, configured
@@ -74,6 +75,7 @@ def a_server(store: Store, clock: FakeClock, folder: Path, **overrides: Any) -> 
         notifier=notifier,
         writer=Writer(store, name, key, clock),
         limits=RateLimits(configured(config), clock),
+        leases=Leases(store),
         sessions=SessionCache(),
         last_seen=LastSeen(),
         media=MediaStore(folder / "media"),
