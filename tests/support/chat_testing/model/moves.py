@@ -71,7 +71,6 @@ class World:
         answer = self.api.ok("POST", path("register"), body=body)
         user, token = answer["user_id"], answer["access_token"]
         self.truth.users.append(user)
-        self.truth.names[user] = name
         self.tokens[user] = token
         self.classic[user] = ClassicReplica(self.api, self.truth, user, token)
         self.sliding[user] = SlidingReplica(self.api, self.truth, user, token)
@@ -126,6 +125,7 @@ class World:
         answer = self.attempt(user, may, "PUT", target, content)
         if answer is None:
             return None
+        room.typing.discard(user)  # who has sent something has ended to type
         item = room.add(kind, user, content)
         item.event_id = answer["event_id"]
         return item
@@ -148,7 +148,7 @@ class World:
         answer = self.attempt(user, allowed, "POST", path("rooms", room.room_id, verb), body)
         if answer is not None:
             content = {"membership": outcome, "reason": reason}
-            if outcome == "join":
+            if outcome == "join" and user in self.truth.names:
                 content["displayname"] = self.truth.names[user]
             room.add("m.room.member", user, content, target or user)
 

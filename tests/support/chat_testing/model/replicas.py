@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat_testing.model.api import Api, path
-from chat_testing.model.truth import Item, Json, Key, Room, Truth
+from chat_testing.model.truth import Item, Json, Key, Room, Truth, is_outside
 
 SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
 PAGES = 200
@@ -76,7 +76,7 @@ class Replica(ABC):
     def merge_timeline(self, room_id: str, timeline: Json, *, may_repeat: bool) -> list[Json]:
         """Merge a timeline, and what lies in a gap before it; what was new of it."""
         replica = self.known(room_id)
-        events: list[Json] = timeline["events"]
+        events: list[Json] = timeline.get("events", [])
         repeated = [event for event in events if event["event_id"] in replica.ids]
         assert may_repeat or not repeated, f"{self.user} is shown again: {repeated}"
         fresh = [event for event in events if event["event_id"] not in replica.ids]
@@ -104,7 +104,12 @@ class Replica(ABC):
     def check_timeline(self, room: Room) -> None:
         """The events known are those visible, in order."""
         expected = room.visible(self.user)
-        events = self.known(room.room_id).events
+        outside = [item for item in room.items if is_outside(self.user, item)]
+        events = [
+            event
+            for event in self.known(room.room_id).events
+            if not any(item.is_shown_as(event, pruned=False) for item in outside)
+        ]
         assert len(events) == len(expected), (
             f"{self.user} knows {len(events)} events of {len(expected)}:\n"
             + _beside(expected, events)
@@ -150,6 +155,7 @@ class ClassicReplica(Replica):
     def __init__(self, api: Api, truth: Truth, user: str, token: str) -> None:
         super().__init__(api, truth, user, token)
         self.invited: set[str] = set()
+        self._left_before: set[str] = set()  # rooms that an initial sync need not show
 
     def sync(self, limit: int) -> None:
         query: dict[str, Any] = {
@@ -158,6 +164,8 @@ class ClassicReplica(Replica):
         }
         if self.position:
             query["since"] = self.position
+        else:
+            self._left_before = self._left()
         answer = self.api.ok("GET", path("sync", **query), self.token)
         self.position = answer["next_batch"]
         rooms = answer.get("rooms", {})
@@ -166,10 +174,14 @@ class ClassicReplica(Replica):
         for room_id, shown in rooms.get("leave", {}).items():
             self._take_left(room_id, shown)
         self._take_invites(rooms)
-        for event in answer.get("account_data", {}).get("events", []):
+        for event in _events(answer, "account_data"):
             if event["type"] == ACCOUNT_DATA:
                 self.account_data = event["content"]
         self._check()
+
+    def _left(self) -> set[str]:
+        memberships = ("leave", "ban")
+        return {room.room_id for m in memberships for room in self.truth.rooms_of(self.user, m)}
 
     def _take_invites(self, rooms: Json) -> None:
         self.invited |= rooms.get("invite", {}).keys()
@@ -180,16 +192,17 @@ class ClassicReplica(Replica):
 
     def _take_joined(self, room_id: str, shown: Json) -> None:
         replica, room = self.known(room_id), self.truth.rooms[room_id]
-        take_state(replica.state, shown["state"]["events"])
-        self._check_start(room, shown["timeline"]["events"], replica.state)
-        take_state(replica.state, shown["timeline"]["events"])
-        self.merge_timeline(room_id, shown["timeline"], may_repeat=False)
-        for event in shown["ephemeral"]["events"]:
+        self._left_before.discard(room_id)
+        take_state(replica.state, _events(shown, "state"))
+        self._check_start(room, _events(shown, "timeline"), replica.state)
+        take_state(replica.state, _events(shown, "timeline"))
+        self.merge_timeline(room_id, shown.get("timeline", {}), may_repeat=False)
+        for event in _events(shown, "ephemeral"):
             if event["type"] == "m.receipt":
                 replica.take_receipts(event["content"], self.user)
             elif event["type"] == "m.typing":
                 replica.typing = set(event["content"]["user_ids"])
-        for event in shown["account_data"]["events"]:
+        for event in _events(shown, "account_data"):
             if event["type"] == ACCOUNT_DATA:
                 replica.account_data = event["content"]
 
@@ -203,9 +216,9 @@ class ClassicReplica(Replica):
     def _take_left(self, room_id: str, shown: Json) -> None:
         replica = self.known(room_id)
         if replica.events or self.truth.rooms[room_id].visible(self.user):
-            self.merge_timeline(room_id, shown["timeline"], may_repeat=False)
-            take_state(replica.state, shown["state"]["events"])
-            take_state(replica.state, shown["timeline"]["events"])
+            self.merge_timeline(room_id, shown.get("timeline", {}), may_repeat=False)
+            take_state(replica.state, _events(shown, "state"))
+            take_state(replica.state, _events(shown, "timeline"))
         replica.typing.clear()
 
     def _check(self) -> None:
@@ -213,9 +226,8 @@ class ClassicReplica(Replica):
             self.check_timeline(room)
             self.check_state(room)
             self.check_company(room)
-        for membership in ("leave", "ban"):
-            for room in self.truth.rooms_of(self.user, membership):
-                self.check_timeline(room)
+        for room_id in self._left() - self._left_before:
+            self.check_timeline(self.truth.rooms[room_id])
         invited = {room.room_id for room in self.truth.rooms_of(self.user, "invite")}
         assert self.invited == invited, f"{self.user}: {self.invited} {invited}"
         assert self.account_data == self.truth.account_data.get(self.user, {})
@@ -275,6 +287,11 @@ class SlidingReplica(Replica):
             for event in events:
                 if event["type"] == ACCOUNT_DATA:
                     self.known(room_id).account_data = event["content"]
+
+
+def _events(shown: Json, part: str) -> list[Json]:
+    found: list[Json] = shown.get(part, {}).get("events", [])
+    return found
 
 
 def _beside(expected: Sequence[Item], events: Sequence[Json]) -> str:

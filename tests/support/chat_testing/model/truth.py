@@ -60,6 +60,13 @@ def visibility(state: Mapping[Key, Item]) -> str:
     return "shared" if item is None else str((item.content or {})["history_visibility"])
 
 
+def is_outside(user: str, item: Item) -> bool:
+    """Whether an event changes a user's membership from one outside the room to another."""
+    if (item.type, item.state_key) != ("m.room.member", user):
+        return False
+    return "join" not in (membership(item.before, user), membership(item.after, user))
+
+
 @dataclass
 class Room:
     """A room: its events in their order, and what is beside them."""
@@ -113,13 +120,20 @@ class Room:
         return setting == "invited" and member == "invite"
 
     def visible(self, user: str) -> list[Item]:
-        """Everything that a user may see now, until they were last in the room."""
+        """Everything that a user may see now, until they were last in the room.
+
+        Not what happened to their membership while they were out: a server may show that or not.
+        """
         last = max(
             (i for i, item in enumerate(self.items) if membership(item.before, user) == "join"),
             default=-1,
         )
         upto = len(self.items) if self.membership(user) == "join" else last + 1
-        return [self.items[i] for i in range(upto) if self.may_see(user, i)]
+        return [
+            item
+            for i, item in enumerate(self.items[:upto])
+            if self.may_see(user, i) and not is_outside(user, item)
+        ]
 
 
 @dataclass
