@@ -80,7 +80,7 @@ def bury(tx: Transaction, workers: Sequence[tuple[str, int]]) -> None:
     tx.do(
         "DELETE FROM worker WHERE EXISTS (SELECT 1 FROM ROWS(:dead AS name text, beats bigint) d"
         " WHERE d.name = worker.name AND d.beats = worker.beats)",
-        dead=sorted(workers),
+        dead=list(workers),
     )
 
 
