@@ -24,7 +24,8 @@ class Room(NamedTuple):
     """A room: `main_line` and `head` locate its current state (see state.py).
 
     Whatever is shown of it stays the same while neither `head` nor `redactions` changes, but for
-    new messages.
+    new messages. `related` says whether events relate to others (1), and form threads (2);
+    `custom_rules` whether members may have push rules of their own.
     """
 
     room: int
@@ -35,6 +36,8 @@ class Room(NamedTuple):
     tips: tuple[Tip, ...]
     imported: bool
     redactions: int
+    related: int = 0
+    custom_rules: bool = False
 
 
 class LocalMember(NamedTuple):
@@ -49,13 +52,17 @@ class LocalMember(NamedTuple):
     forgotten: bool
 
 
-_ROOM = "r.room, r.room_id, r.version, r.main_line, r.head, r.tips, r.imported, r.redactions"
+_ROOM = (
+    "r.room, r.room_id, r.version, r.main_line, r.head, r.tips, r.imported, r.redactions,"
+    " r.related, r.custom_rules"
+)
+_ROOM_WIDTH = len(Room._fields)
 
 
 def _room(row: Row) -> Room:
-    room, room_id, version, main_line, head, tips, imported, redactions = row
+    *names, tips, imported, redactions, related, custom_rules = row
     parsed = tuple(Tip(EventId(event_id), depth) for event_id, depth in json.loads(tips))
-    return Room(room, room_id, version, main_line, head, parsed, bool(imported), redactions)
+    return Room(*names, parsed, bool(imported), redactions, related, bool(custom_rules))
 
 
 def find(tx: Transaction, room_id: str) -> int | None:
@@ -96,8 +103,8 @@ def seen(tx: Transaction, user_id: str, room_id: str) -> Seen | None:
     )
     if row is None:
         return None
-    room = _room(row[:8])
-    join_rule, history_visibility, membership, ev, pos, forgotten = row[8:]
+    room = _room(row[:_ROOM_WIDTH])
+    join_rule, history_visibility, membership, ev, pos, forgotten = row[_ROOM_WIDTH:]
     member = None
     if membership is not None:
         member = LocalMember(user_id, room.room, room_id, membership, ev, pos, bool(forgotten))

@@ -7,6 +7,7 @@ position in the change log as `pos` (see streams.py). Room state is explained in
 
 from chat.storage.schema import (
     accounts,
+    company,
     encryption,
     events,
     graph,
@@ -27,6 +28,7 @@ __all__ = [
     "SEQUENCE_BLOCK",
     "accounts",
     "column_types",
+    "company",
     "encryption",
     "events",
     "graph",

@@ -17,6 +17,8 @@ room = Table(
     Column("imported", SmallInteger, nullable=False, server_default=text("0")),  # see state.py
     Column("redactions", Integer, nullable=False, server_default=text("0")),  # how many there were
     Column("partial_state", SmallInteger, nullable=False, server_default=text("0")),
+    Column("related", SmallInteger, nullable=False, server_default=text("0")),  # see rooms.Room
+    Column("custom_rules", SmallInteger, nullable=False, server_default=text("0")),
     # The position on the main line up to which auth_live counts; 0: it does not yet (graph.py).
     Column("auth_pos", Integer, nullable=False, server_default=text("0")),
 )
