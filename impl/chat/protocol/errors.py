@@ -28,6 +28,7 @@
     │   ├── AuthRefused                M_FORBIDDEN          403   .rule
     │   └── SignatureInvalid           M_FORBIDDEN          403
     ├── BadState                       M_BAD_STATE          403
+    ├── InviteBlocked                  M_INVITE_BLOCKED     403
     ├── UserDeactivated                M_USER_DEACTIVATED   403
     ├── GuestAccessForbidden           M_GUEST_ACCESS_FORBIDDEN 403
     ├── NotFound                       M_NOT_FOUND          404
@@ -185,6 +186,13 @@ class BadState(ChatError):
     """A user's membership is none that this could change."""
 
     errcode = "M_BAD_STATE"
+    status = 403
+
+
+class InviteBlocked(ChatError):
+    """The invited user accepts no invites."""
+
+    errcode = "M_INVITE_BLOCKED"
     status = 403
 
 

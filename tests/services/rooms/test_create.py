@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
+from chat.protocol import event_format
 from chat.protocol.errors import (
     ChatError,
     InvalidParam,
     InvalidRoomState,
+    InviteBlocked,
     RoomInUse,
     UnsupportedRoomVersion,
 )
+from chat.protocol.room_versions import ROOM_VERSIONS, rules_for
+from chat.services import account_data
 from chat.services.caller import Caller
-from chat.services.rooms import directory
+from chat.services.rooms import directory, history, membership, send
 from chat.services.rooms import state as room_state
 from chat.services.rooms.create import Wish, create_room
 from chat.services.server import Server
@@ -23,6 +27,7 @@ from chat_testing.databases import statements
 from chat_testing.servers import FakeClock
 
 Key = tuple[str, str]
+CANONICAL: Key = ("m.room.canonical_alias", "")
 
 
 @pytest.fixture
@@ -71,7 +76,7 @@ def test_presets(
     assert directory.is_published(server, room_id) is wish.published
 
 
-@pytest.mark.parametrize("version", [None, "10", "11", "12"])
+@pytest.mark.parametrize("version", [None, *ROOM_VERSIONS])
 def test_versions_name_the_creator_in_their_own_way(
     server: Server, alice: Caller, version: str | None
 ) -> None:
@@ -82,10 +87,10 @@ def test_versions_name_the_creator_in_their_own_way(
     users = state["m.room.power_levels", ""]["users"]
     assert create["m.federate"] is False
     assert create["room_version"] == version or "12"
-    if version == "10":
-        assert create["creator"] == alice.user_id
-    else:
+    if version in (None, "11", "12"):
         assert "creator" not in create
+    else:
+        assert create["creator"] == alice.user_id
     if version in (None, "12"):
         assert users == {}
         created = events_of(server, alice, room_id)["m.room.create", ""]
@@ -93,6 +98,70 @@ def test_versions_name_the_creator_in_their_own_way(
     else:
         assert users == {alice.user_id: 100}
         assert room_id.endswith(":" + server.name)
+
+
+@pytest.mark.parametrize("version", ROOM_VERSIONS)
+def test_rooms_of_every_version_live(
+    server: Server, alice: Caller, bob: Caller, version: str
+) -> None:
+    """Everything that happens in a room passes the rules of its version, and redactions work."""
+    room_id = create_room(server, alice, Wish(preset="public_chat", room_version=version))
+    membership.join(server, bob, room_id)
+    txn = send.txn(bob, "/send/1", "1")
+    said = send.send_event(server, bob, room_id, "m.room.message", {"body": "x"}, txn)
+    wish = {"redacts": said.event_id, "reason": "rude"}
+    txn = send.txn(alice, "/send/2", "2")
+    send.send_event(server, alice, room_id, "m.room.redaction", wish, txn)
+    shown = json.loads(history.event(server, bob, room_id, said.event_id))
+    assert shown["content"] == {}
+    because = shown["unsigned"]["redacted_because"]
+    assert because["redacts"] == because["content"]["redacts"] == said.event_id
+    assert because["content"]["reason"] == "rude"
+    membership.ban(server, alice, room_id, bob.user_id)
+    events = server.store.read(lambda tx: tx.rows("SELECT json FROM event ORDER BY depth"))
+    for (text,) in events:
+        event_format.check(json.loads(text), rules_for(version))
+
+
+def test_initial_state_comes_in_its_order_after_the_presets(server: Server, alice: Caller) -> None:
+    wish = Wish(
+        alias_name="tea",
+        name="Tea",
+        topic="Leaves",
+        initial_state=[
+            (("a.b", "2"), {}),
+            (("m.room.join_rules", ""), {"join_rule": "knock"}),
+            (("m.room.topic", ""), {"topic": "overruled"}),
+            (("a.b", "1"), {}),
+        ],
+    )
+    create_room(server, alice, wish)
+    rows = server.store.read(lambda tx: tx.rows("SELECT type, state_key FROM event ORDER BY depth"))
+    assert rows == [
+        ("m.room.create", ""),
+        ("m.room.member", alice.user_id),
+        ("m.room.power_levels", ""),
+        ("m.room.canonical_alias", ""),
+        ("m.room.history_visibility", ""),
+        ("m.room.guest_access", ""),
+        ("a.b", "2"),
+        ("m.room.join_rules", ""),
+        ("a.b", "1"),
+        ("m.room.name", ""),
+        ("m.room.topic", ""),
+    ]
+
+
+def test_who_blocks_invites_is_in_no_new_room(server: Server, alice: Caller, bob: Caller) -> None:
+    block = {"default_action": "block"}
+    account_data.put(server, bob.user_id, None, "m.invite_permission_config", block)
+    invite = (("m.room.member", bob.user_id), {"membership": "invite"})
+    for wish in (Wish(invited=[bob.user_id]), Wish(initial_state=[invite])):
+        with pytest.raises(InviteBlocked):
+            create_room(server, alice, wish)
+    assert server.store.read(lambda tx: rooms.memberships(tx, alice.user_id)) == []
+    account_data.put(server, bob.user_id, None, "m.invite_permission_config", {})
+    create_room(server, alice, Wish(invited=[bob.user_id]))
 
 
 def test_trusted_invitees_have_the_creators_power(
@@ -139,7 +208,6 @@ def test_everything_wished_for_is_there(server: Server, alice: Caller, bob: Call
     ("wish", "refusal"),
     [
         (Wish(room_version="nope"), UnsupportedRoomVersion),
-        (Wish(room_version="1"), UnsupportedRoomVersion),
         (Wish(alias_name="a:b"), InvalidParam),
         (Wish(alias_name="x" * 300), InvalidParam),
         (Wish(invited=["bob"]), InvalidParam),
@@ -150,6 +218,10 @@ def test_everything_wished_for_is_there(server: Server, alice: Caller, bob: Call
         (Wish(power_levels={"events_default": "50"}), InvalidRoomState),
         (Wish(initial_state=[(("m.room.create", ""), {})]), InvalidRoomState),
         (Wish(creation_content={"additional_creators": "bob"}), InvalidRoomState),
+        (Wish(initial_state=[(CANONICAL, {"alias": "#other:a.example"})]), InvalidRoomState),
+        (Wish(initial_state=[(CANONICAL, {"alias": 3})]), InvalidParam),
+        (Wish(initial_state=[(("m.room.server_acl", ""), {"allow": "*"})]), InvalidParam),
+        (Wish(initial_state=[(("m.room.policy", ""), {"via": 3})]), InvalidParam),
         (Wish(name="x" * 70_000), ChatError),
         (Wish(initial_state=[(("m.room.name\0", ""), {})]), InvalidParam),
     ],

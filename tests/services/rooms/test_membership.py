@@ -10,11 +10,13 @@ from chat.protocol.errors import (
     Forbidden,
     GuestAccessForbidden,
     InvalidParam,
+    InviteBlocked,
     NotFound,
     Unknown,
 )
+from chat.services import account_data
 from chat.services.caller import Caller
-from chat.services.rooms import membership, state
+from chat.services.rooms import membership, send, state
 from chat.services.rooms.create import Wish, create_room
 from chat.services.server import Server
 from chat.storage import rooms, streams, users
@@ -147,8 +149,10 @@ def test_only_bans_are_lifted(server: Server, alice: Caller, bob: Caller) -> Non
 
 def test_rooms_are_forgotten_after_leaving(server: Server, alice: Caller, bob: Caller) -> None:
     room_id = create_room(server, alice, PUBLIC)
-    with pytest.raises(NotFound):
+    with pytest.raises(Unknown):
         membership.forget(server, bob, room_id)
+    with pytest.raises(NotFound):
+        membership.forget(server, bob, "!nowhere:a.example")
     membership.join(server, bob, room_id)
     with pytest.raises(Unknown):
         membership.forget(server, bob, room_id)
@@ -170,6 +174,73 @@ def test_guests_join_where_they_are_welcome(server: Server, alice: Caller) -> No
         membership.join(server, guest, closed)
     membership.join(server, guest, opened)
     assert membership_of(server, guest, opened) == "join"
+    with pytest.raises(GuestAccessForbidden):
+        state.put(server, guest, closed, "m.room.member", guest.user_id, {"membership": "join"})
+
+
+@pytest.mark.parametrize("way", ["state", "redaction"])
+def test_guests_leave_when_they_are_no_longer_welcome(
+    server: Server, alice: Caller, bob: Caller, way: str
+) -> None:
+    guest = a_user(server, "guest", is_guest=True)
+    room_id = create_room(server, alice, PUBLIC)
+    welcome = state.put(
+        server, alice, room_id, "m.room.guest_access", "", {"guest_access": "can_join"}
+    )
+    for caller in (guest, bob):
+        membership.join(server, caller, room_id)
+    if way == "state":
+        state.put(server, alice, room_id, "m.room.guest_access", "", {"guest_access": "forbidden"})
+    else:
+        txn = send.txn(alice, "/redact/1", "1")
+        send.redact(server, alice, room_id, welcome.event_id, None, txn)
+    assert membership_of(server, guest, room_id) == "leave"
+    assert membership_of(server, bob, room_id) == "join"
+    with pytest.raises(GuestAccessForbidden):
+        membership.join(server, guest, room_id)
+
+
+@pytest.mark.parametrize("by_state", [False, True], ids=["invite", "state"])
+def test_nobody_is_invited_who_blocks_invites(
+    server: Server, alice: Caller, bob: Caller, carol: Caller, by_state: bool
+) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+
+    def invite(caller: Caller) -> None:
+        if by_state:
+            content = {"membership": "invite"}
+            state.put(server, caller, room_id, "m.room.member", bob.user_id, content)
+        else:
+            membership.invite(server, caller, room_id, bob.user_id)
+
+    block = {"default_action": "block"}
+    account_data.put(server, bob.user_id, None, "m.invite_permission_config", block)
+    with pytest.raises(InviteBlocked):
+        invite(alice)
+    with pytest.raises(Forbidden):  # outsiders learn nothing about him
+        invite(carol)
+    other = {"default_action": "maybe"}
+    account_data.put(server, bob.user_id, None, "m.invite_permission_config", other)
+    invite(alice)
+    assert membership_of(server, bob, room_id) == "invite"
+
+
+def test_memberships_as_state_are_checked_too(server: Server, alice: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    for user_id in ("bob", "@bob:elsewhere.example"):
+        with pytest.raises(InvalidParam):
+            invite = {"membership": "invite"}
+            state.put(server, alice, room_id, "m.room.member", user_id, invite)
+
+
+def test_outsiders_do_not_learn_who_is_banned(
+    server: Server, alice: Caller, bob: Caller, carol: Caller
+) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    membership.ban(server, alice, room_id, carol.user_id)
+    for user_id in (carol.user_id, alice.user_id):
+        with pytest.raises(Forbidden):
+            membership.unban(server, bob, room_id, user_id)
 
 
 def test_knocking(server: Server, alice: Caller, bob: Caller) -> None:

@@ -14,7 +14,8 @@ def a_user(server: Server, name: str, **caller: Any) -> Caller:
     user_id = f"@{name}:{server.name}"
 
     def work(tx: Transaction) -> None:
-        users.insert(tx, User(user_id, None), server.clock.now_ms())
+        made = User(user_id, None, is_guest=caller.get("is_guest", False))
+        users.insert(tx, made, server.clock.now_ms())
         users.set_profile_field(tx, user_id, "displayname", name.title())
 
     server.store.write(work)

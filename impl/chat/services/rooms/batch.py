@@ -8,7 +8,7 @@ a number of statements that does not depend on how many drafts there are.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from chat.protocol import auth_rules, canonical_json, event_builder
+from chat.protocol import auth_rules, canonical_json, event_builder, signatures
 from chat.protocol.auth_rules.levels import named_level, power_level_of
 from chat.protocol.errors import Forbidden
 from chat.protocol.event import Event, StateKey
@@ -73,7 +73,7 @@ class Batch:
         rules = rules_for(draft.content.get("room_version", "1"))
         room = None
         while room is None:
-            event = self._build(draft, rules, (), [], 1)
+            event = self._build(draft, rules, (), [], 1, {})
             auth_rules.check(event, {}, rules)
             room = rooms.create(self._tx, event.room_id, rules.version)
             self._now_ms += room is None  # v12: the same event in the same ms is the same room
@@ -97,10 +97,12 @@ class Batch:
         keys = auth_rules.auth_keys(
             draft.type, draft.sender, draft.state_key, draft.content, room.rules
         )
-        auth = [event.event_id for key in keys if (event := room.event(key)) is not None]
+        cited = [event for key in keys if (event := room.event(key)) is not None]
+        auth = [event.event_id for event in cited]
         draft = replace(draft, room_id=RoomId(room.room.room_id))
         depth = max((tip.depth for tip in room.room.tips), default=0) + 1
-        event = self._build(draft, room.rules, room.room.tips, auth, depth)
+        hashes = self._reference_hashes(room, cited) if room.rules.hashed_references else {}
+        event = self._build(draft, room.rules, room.room.tips, auth, depth, hashes)
         auth_rules.check(event, room.event, room.rules)
         redacted = self._redacted(room, event)
         self._take(room, event, txn)
@@ -116,8 +118,26 @@ class Batch:
                 return next(self._events[row.event_id] for row in self._rows if row.ev == ev)
         return None
 
+    def _reference_hashes(self, room: OpenRoom, cited: list[Event]) -> dict[EventId, str]:
+        """What room versions 1 and 2 cite of an event beside its ID."""
+        known = {event.event_id: event for event in cited}
+        for tip in room.room.tips[-MAX_PREV_EVENTS:]:
+            found = self._events.get(tip.event_id) or _stored(self._tx, room, tip.event_id)
+            assert found is not None
+            known[tip.event_id] = found
+        return {
+            event_id: signatures.encode_base64(signatures.reference_hash(event.pdu, room.rules))
+            for event_id, event in known.items()
+        }
+
     def _build(
-        self, draft: Draft, rules: RoomRules, tips: tuple[Tip, ...], auth: list[EventId], depth: int
+        self,
+        draft: Draft,
+        rules: RoomRules,
+        tips: tuple[Tip, ...],
+        auth: list[EventId],
+        depth: int,
+        hashes: dict[EventId, str],
     ) -> Event:
         return event_builder.build(
             draft,
@@ -128,6 +148,7 @@ class Batch:
             origin_server_ts=self._now_ms,
             server=self._name,
             key=self._key,
+            reference_hashes=hashes,
         )
 
     def _redacted(self, room: OpenRoom, redaction: Event) -> str | None:

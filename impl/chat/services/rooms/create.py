@@ -17,15 +17,17 @@ from chat.protocol.errors import (
 from chat.protocol.event import StateKey
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId
-from chat.protocol.room_versions import RoomRules, rules_for
+from chat.protocol.room_versions import ROOM_VERSIONS, RoomRules, rules_for
 from chat.services.caller import Caller
-from chat.services.rooms import directory, membership
+from chat.services.rooms import contents, directory, membership, preferences
 from chat.services.server import Server
 from chat.storage import rooms, users
 from chat.storage.engine import Transaction
 from chat.storage.rooms import Room
 
-OFFERED_VERSIONS = ("10", "11", "12")
+# Every version is stable. Spec: rooms/#complete-list-of-room-versions
+OFFERED_VERSIONS = tuple(ROOM_VERSIONS)
+# all are stable. Spec: rooms/#complete-list-of-room-versions
 MAX_INVITED = 100
 MAX_INITIAL_STATE = 200
 
@@ -77,15 +79,19 @@ class Wish:
 def create_room(server: Server, caller: Caller, wish: Wish) -> str:
     """Make a room, with everything in it that was wished for or none; its ID.
 
-    Raises RoomInUse, UnsupportedRoomVersion, InvalidRoomState, InvalidParam, EventTooLarge.
+    Raises RoomInUse, UnsupportedRoomVersion, InvalidRoomState, InvalidParam, EventTooLarge,
+    InviteBlocked, LimitExceeded.
     """
     rules = _rules(server, wish)
     alias = _alias(server, caller, wish)
-    _check_bounds(server, wish)
+    _check_bounds(wish)
+    _check_initial_state(wish, alias)
     if wish.published:
         directory.check_publication(server, caller, "")
-    whose = [caller.user_id, *wish.invited]
-    profiles = server.store.read(partial(_profiles, whose), snapshot=False)
+    invited = _invited(server, wish)
+    profiles = server.store.read(
+        lambda tx: _profiles([caller.user_id, *invited], tx), snapshot=False
+    )
     drafts = _drafts(server, caller, wish, rules, alias, profiles)
     try:
         created = server.writer.append_all(
@@ -115,17 +121,47 @@ def _alias(server: Server, caller: Caller, wish: Wish) -> str | None:
     return alias
 
 
-def _check_bounds(server: Server, wish: Wish) -> None:
+def _check_bounds(wish: Wish) -> None:
     if len(wish.invited) > MAX_INVITED:
         raise InvalidParam(f"At most {MAX_INVITED} users can be invited to a new room")
     if len(wish.initial_state) > MAX_INITIAL_STATE:
         raise InvalidParam(f"initial_state has at most {MAX_INITIAL_STATE} events")
-    for user_id in wish.invited:
+
+
+def _check_initial_state(wish: Wish, alias: str | None) -> None:
+    """Raises InvalidRoomState for aliases that cannot lead here and for contents without sense."""
+    for (kind, _), content in wish.initial_state:
+        if kind == "m.room.canonical_alias":
+            named = {name for name in directory.named_aliases(content) if name != alias}
+            if named:
+                raise InvalidRoomState(f"{min(named)} does not name the new room")
+        elif kind in contents.CHECKS:
+            contents.CHECKS[kind](content)
+
+
+def _invited(server: Server, wish: Wish) -> list[str]:
+    """Whom the room begins with, each once, also those whom its initial state invites.
+
+    Raises InvalidParam for who cannot be reached, LimitExceeded.
+    """
+    by_state = [
+        user_id
+        for (kind, user_id), content in wish.initial_state
+        if kind == "m.room.member" and content.get("membership") == "invite"
+    ]
+    invited = list(dict.fromkeys([*wish.invited, *by_state]))
+    for user_id in invited:
         membership.check_reachable(server, user_id)
+        server.limits.check("rc_invites.per_user", user_id)
+    return invited
 
 
 def _profiles(user_ids: list[str], tx: Transaction) -> dict[str, dict[str, Any]]:
-    """What the profiles of users put into their membership events."""
+    """What profiles put into membership events; the first is the creator's, others are invited.
+
+    Raises InviteBlocked.
+    """
+    preferences.check_invitable(tx, user_ids[1:])
     found = users.profiles(tx, user_ids)
     return {
         user_id: {
@@ -164,8 +200,10 @@ def _drafts(
         Draft(room_id, creator, "m.room.create", _create_content(creator, wish, rules), ""),
         Draft(room_id, creator, "m.room.member", join, creator),
     ]
-    entries = _state(creator, wish, rules, alias)
-    drafts += [Draft(room_id, creator, kind, entries[kind, k], k) for kind, k in entries]
+    drafts += [
+        Draft(room_id, creator, kind, content, state_key)
+        for (kind, state_key), content in _state(creator, wish, rules, alias)
+    ]
     for user_id in dict.fromkeys(wish.invited):
         content = membership.profile_content("invite", profiles[user_id])
         if wish.is_direct:
@@ -193,19 +231,30 @@ def _create_content(creator: str, wish: Wish, rules: RoomRules) -> dict[str, Any
 
 def _state(
     creator: str, wish: Wish, rules: RoomRules, alias: str | None
-) -> dict[StateKey, dict[str, Any]]:
-    """What follows the creator's join; an entry of `initial_state` stands in for a preset's."""
+) -> list[tuple[StateKey, dict[str, Any]]]:
+    """What follows the creator's join, in order: each entry overrules what comes before it."""
+    named = _name_and_topic(wish)
+    initial = [(key, content) for key, content in wish.initial_state if key not in named]
+    overruled = {key for key, _ in initial}
+    entries = [(("m.room.power_levels", ""), _power_levels(creator, wish, rules))]
+    if alias is not None:
+        entries.append((("m.room.canonical_alias", ""), {"alias": alias}))
+    entries += [(key, value) for key, value in _preset(wish).items() if key not in overruled]
+    return [*entries, *initial, *named.items()]
+
+
+def _preset(wish: Wish) -> dict[StateKey, dict[str, Any]]:
     preset = wish.preset or ("public_chat" if wish.published else "private_chat")
     join_rule, history_visibility, guest_access = PRESETS[preset]
-    entries: dict[StateKey, dict[str, Any]] = {
-        ("m.room.power_levels", ""): _power_levels(creator, wish, rules),
+    return {
+        ("m.room.join_rules", ""): {"join_rule": join_rule},
+        ("m.room.history_visibility", ""): {"history_visibility": history_visibility},
+        ("m.room.guest_access", ""): {"guest_access": guest_access},
     }
-    if alias is not None:
-        entries["m.room.canonical_alias", ""] = {"alias": alias}
-    entries["m.room.join_rules", ""] = {"join_rule": join_rule}
-    entries["m.room.history_visibility", ""] = {"history_visibility": history_visibility}
-    entries["m.room.guest_access", ""] = {"guest_access": guest_access}
-    entries.update(wish.initial_state)
+
+
+def _name_and_topic(wish: Wish) -> dict[StateKey, dict[str, Any]]:
+    entries: dict[StateKey, dict[str, Any]] = {}
     if wish.name is not None:
         entries["m.room.name", ""] = {"name": wish.name}
     if wish.topic is not None:

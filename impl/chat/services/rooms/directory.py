@@ -20,7 +20,7 @@ from chat.protocol.errors import (
     NotFound,
     Unreachable,
 )
-from chat.protocol.event import StateKey
+from chat.protocol.event import Event, StateKey
 from chat.protocol.globs import Glob
 from chat.protocol.identifiers import parse_room_alias, parse_room_id, server_of
 from chat.protocol.room_versions import rules_for
@@ -33,6 +33,7 @@ from chat.storage.rooms import Room, Summary
 
 MAX_PAGE = 500
 DEFAULT_PAGE = 100
+MAX_ALIASES = 100  # that a canonical alias names
 
 CANONICAL_ALIAS = "m.room.canonical_alias"
 CREATE: StateKey = ("m.room.create", "")
@@ -115,26 +116,48 @@ def check_new_alias(server: Server, caller: Caller, alias: str, room_id: str) ->
     _check_rules(server.config.alias_creation_rules, caller.user_id, alias, room_id)
 
 
-def check_canonical_alias(server: Server, room_id: str, content: dict[str, Any]) -> None:
-    """Raises BadAlias, InvalidParam unless each alias that is named leads to the room.
+def named_aliases(content: dict[str, Any]) -> list[str]:
+    """The aliases that an `m.room.canonical_alias` names. Raises InvalidParam.
 
     Spec: client-server-api/#mroomcanonical_alias
     """
     alternatives = content.get("alt_aliases")
-    named = [content.get("alias"), *(alternatives if isinstance(alternatives, list) else [])]
+    if not isinstance(alternatives, list | None):
+        raise InvalidParam("alt_aliases is a list")
+    if content.get("alias") in (None, ""):
+        named = list(alternatives or ())
+    else:
+        named = [content["alias"], *(alternatives or ())]
+    for alias in named:
+        if not isinstance(alias, str):
+            raise InvalidParam("An alias is a string")
+        parse_room_alias(alias)
+    return named
+
+
+def check_canonical_alias(server: Server, room_id: str, content: dict[str, Any]) -> None:
+    """Raises BadAlias, InvalidParam unless each alias that is named anew leads to the room."""
+    named = named_aliases(content)
+    if len(named) > MAX_ALIASES:
+        raise InvalidParam(f"At most {MAX_ALIASES} aliases can be named")
 
     def work(tx: Transaction) -> None:
-        for alias in named:
-            if alias is None or alias == "":
-                continue
-            if not isinstance(alias, str):
-                raise InvalidParam("An alias is a string")
-            parse_room_alias(alias)
+        room = rooms.get(tx, room_id)
+        key = (CANONICAL_ALIAS, "")
+        standing = {} if room is None else current_state.events_of(tx, room, [key])
+        for alias in set(named) - _aliases_in(standing.get(key)):
             found = rooms.resolve_alias(tx, alias)
             if found is None or found[1] != room_id:
                 raise BadAlias(f"{alias} does not name this room")
 
     server.store.read(work)
+
+
+def _aliases_in(event: Event | None) -> set[str]:
+    try:
+        return set() if event is None else set(named_aliases(event.content))
+    except InvalidParam:
+        return set()  # it came from another server, which takes it with other eyes
 
 
 def _check_rules(rules: Sequence[DirectoryRule], user_id: str, alias: str, room_id: str) -> None:
@@ -170,7 +193,7 @@ def delete_alias(server: Server, caller: Caller, alias: str) -> None:
 def local_aliases(server: Server, caller: Caller, room_id: str) -> list[str]:
     """The aliases of a room, for its members and for all where it is world-readable.
 
-    Raises Forbidden. Spec: client-server-api/#get_matrixclientv3roomsroomidaliases
+    Raises Forbidden, NotFound. Spec: client-server-api/#get_matrixclientv3roomsroomidaliases
     """
     parse_room_id(room_id)
 
@@ -178,7 +201,9 @@ def local_aliases(server: Server, caller: Caller, room_id: str) -> list[str]:
         room = rooms.get(tx, room_id)
         member = rooms.local_member(tx, caller.user_id, room_id)
         joined = member is not None and member.membership == "join"
-        if room is None or not (joined or caller.is_admin or _world_readable(tx, room)):
+        if room is None:
+            raise NotFound("There is no such room")
+        if not (joined or caller.is_admin or _world_readable(tx, room)):
             raise Forbidden("You are not in this room")
         return rooms.aliases(tx, room.room)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from chat.protocol.auth_rules.levels import named_level, power_level_of
 from chat.protocol.errors import (
+    AuthRefused,
     BadState,
     Forbidden,
     GuestAccessForbidden,
@@ -20,11 +21,11 @@ from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId, parse_room_id, parse_user_id, server_of
 from chat.protocol.room_versions import rules_for
 from chat.services.caller import Caller
-from chat.services.rooms import current_state, directory
+from chat.services.rooms import current_state, directory, preferences
 from chat.services.rooms.batch import Check, Lookup
 from chat.services.rooms.derived import member_key, membership_of
 from chat.services.server import Server
-from chat.storage import rooms, users
+from chat.storage import room_lists, rooms, users
 from chat.storage.engine import Transaction
 from chat.storage.rooms import Room, Seen
 
@@ -98,7 +99,9 @@ def leave(server: Server, caller: Caller, room_id: str, reason: str | None = Non
 
 
 def forget(server: Server, caller: Caller, room_id: str) -> None:
-    """Never show the room, which the caller has left, again. Raises NotFound, Unknown.
+    """Never show the room, which the caller has left, again.
+
+    Raises NotFound for an unknown room, Unknown where the caller is in it or never was.
 
     Spec: client-server-api/#post_matrixclientv3roomsroomidforget
     """
@@ -106,7 +109,9 @@ def forget(server: Server, caller: Caller, room_id: str) -> None:
     def work(tx: Transaction) -> None:
         member = rooms.local_member(tx, caller.user_id, room_id)
         if member is None:
-            raise NotFound("You were never in this room")
+            if rooms.find(tx, room_id) is None:
+                raise NotFound("There is no such room")
+            raise Unknown("You were never in this room")
         if member.membership in PRESENT:
             raise Unknown("Leave the room before forgetting it")
         rooms.forget(tx, caller.user_id, member.room)
@@ -137,20 +142,33 @@ def invite(
     user_id: str,
     reason: str | None = None,
 ) -> None:
-    """Invite a user, who need not be registered yet. Raises Forbidden, NotFound, InvalidParam.
+    """Invite a user, who need not be registered yet.
 
+    Raises Forbidden, NotFound, InvalidParam, InviteBlocked, LimitExceeded.
     Spec: client-server-api/#post_matrixclientv3roomsroomidinvite
     """
     check_reachable(server, user_id)
 
-    def prepare(tx: Transaction) -> dict[str, Any]:
-        _seen(tx, caller.user_id, room_id)
-        return _content("invite", reason, _shown_profile(tx, user_id))
+    content = _content("invite", reason, _prepare_invite(server, caller, room_id, user_id))
+    _append(server, caller.user_id, room_id, user_id, content)
 
-    content = server.store.read(prepare)
+
+def _prepare_invite(server: Server, caller: Caller, room_id: str, user_id: str) -> dict[str, Any]:
+    """The invited user's profile, for the event.
+
+    Raises Forbidden for outsiders, NotFound, InviteBlocked, LimitExceeded.
+    """
+
+    def prepare(tx: Transaction) -> dict[str, Any]:
+        if _seen(tx, caller.user_id, room_id).membership != "join":
+            raise Forbidden("You are not in this room")
+        preferences.check_invitable(tx, [user_id])
+        return _shown_profile(tx, user_id)
+
+    profile = server.store.read(prepare)
     server.limits.check("rc_invites.per_room", room_id)
     server.limits.check("rc_invites.per_user", user_id)
-    _append(server, caller.user_id, room_id, user_id, content)
+    return profile
 
 
 def kick(
@@ -187,10 +205,58 @@ def unban(
     """
 
     def check(state: Lookup) -> None:
+        if membership_of(state(member_key(caller.user_id))) != "join":
+            raise Forbidden("You are not in this room")
         if membership_of(state(member_key(user_id))) != "ban":
             raise BadState("The user is not banned")
 
     _remove(server, caller, room_id, user_id, _content("leave", reason), check)
+
+
+# --- by other ways ---
+
+
+def check_by_state(
+    server: Server, caller: Caller, room_id: str, user_id: str, content: dict[str, Any]
+) -> Check | None:
+    """Refuse, for a membership that is set as state, what the operation of its own would refuse.
+
+    What has to be looked at under the room's lock is returned. Raises InvalidParam, Forbidden,
+    NotFound, InviteBlocked, LimitExceeded.
+    """
+    parse_user_id(user_id)
+    membership = content.get("membership")
+    if membership == "invite":
+        check_reachable(server, user_id)
+        _prepare_invite(server, caller, room_id, user_id)
+    if membership == "join" and user_id == caller.user_id:
+        seen = server.store.read(lambda tx: _seen(tx, user_id, room_id), snapshot=False)
+        if seen.membership != "join":
+            server.limits.check("rc_joins", user_id)
+            server.limits.check("rc_joins_per_room", room_id)
+            return _guests_may_join if caller.is_guest else None
+    return None
+
+
+def expel_guests(server: Server, room_id: str) -> None:
+    """Have the guests leave a room that takes guests no longer.
+
+    From the change of `m.room.guest_access` on no guest can join, so none is overlooked.
+    Spec: client-server-api/#guest-access
+    """
+
+    def prepare(tx: Transaction) -> list[Draft]:
+        room = rooms.get(tx, room_id)
+        state = {} if room is None else current_state.events_of(tx, room, [GUEST_ACCESS])
+        if _takes_guests(state.get(GUEST_ACCESS)):
+            return []
+        leave = _content("leave", "Guests may no longer be in this room")
+        guests = room_lists.joined_guests(tx, room_id)
+        return [_draft(guest, room_id, guest, leave) for guest in guests]
+
+    for outcome in server.writer.append_each(server.store.read(prepare)):
+        if isinstance(outcome, Exception) and not isinstance(outcome, AuthRefused):
+            raise outcome
 
 
 def _remove(
@@ -255,9 +321,12 @@ def _seen(tx: Transaction, user_id: str, room_id: str) -> Seen:
 
 
 def _guests_may_join(state: Lookup) -> None:
-    rule = state(GUEST_ACCESS)
-    if rule is None or rule.content.get("guest_access") != "can_join":
+    if not _takes_guests(state(GUEST_ACCESS)):
         raise GuestAccessForbidden("Guests may not join this room")
+
+
+def _takes_guests(rule: Event | None) -> bool:
+    return rule is not None and rule.content.get("guest_access") == "can_join"
 
 
 # --- restricted rooms: members of another room may join ---

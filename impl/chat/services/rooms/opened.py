@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chat.protocol import canonical_json
 from chat.protocol.event import Event, StateKey
 from chat.protocol.room_versions import rules_for
+from chat.services.rooms import current_state
 from chat.storage import events
 from chat.storage.engine import Transaction
 from chat.storage.rooms import Room
@@ -21,10 +21,18 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownState:
-    """Part of the state of a room at a position of its main line; absent keys are not known."""
+    """Part of the state of a room at a position of its main line; absent keys are not known.
+
+    `redactions`: how many there had been in the room, for they empty entries.
+    """
 
     head: int
+    redactions: int
     entries: Mapping[StateKey, Entry | None]
+
+    def is_of(self, room: Room) -> bool:
+        """Whether it is still true: a position identifies the whole state."""
+        return (self.head, self.redactions) == (room.head, room.redactions)
 
 
 class OpenRoom:
@@ -39,8 +47,8 @@ class OpenRoom:
         self._tx = tx
         self._new = new  # the database has no state of it
         self._fetched: dict[StateKey, Entry | None] = {}
-        # A position identifies the whole state, so what is known of it stays true.
-        self._known = known.entries if known is not None and known.head == room.head else {}
+        self._redactions = room.redactions
+        self._known = known.entries if known is not None and known.is_of(room) else {}
 
     def entry(self, key: StateKey) -> Entry | None:
         """The current entry of a key."""
@@ -69,7 +77,8 @@ class OpenRoom:
         """What is known now; None if that is what was known before."""
         if not self._fetched and not self.changed:
             return None
-        return KnownState(self.room.head, {**self._known, **self._fetched, **self.changed})
+        entries = {**self._known, **self._fetched, **self.changed}
+        return KnownState(self.room.head, self._redactions, entries)
 
 
 def fetch(tx: Transaction, wanted: Mapping[OpenRoom, list[StateKey]]) -> None:
@@ -84,8 +93,7 @@ def fetch(tx: Transaction, wanted: Mapping[OpenRoom, list[StateKey]]) -> None:
         return
     found: dict[tuple[int, str, str], Entry] = {}
     for row, body in events.in_state(tx, missing):
-        rules = missing[row.room, row.type, row.state_key or ""].rules
-        event = Event.trusted(row.event_id, canonical_json.decode(body), rules)
-        found[row.room, row.type, row.state_key or ""] = Entry(event, row.ev)
+        key = (row.room, row.type, row.state_key or "")
+        found[key] = Entry(current_state.event_of(row, body, missing[key].rules), row.ev)
     for wanted_key, room in missing.items():
         room.learn(wanted_key[1:], found.get(wanted_key))

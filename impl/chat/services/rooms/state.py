@@ -10,7 +10,7 @@ from chat.protocol.event import Event
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId
 from chat.services.caller import Caller
-from chat.services.rooms import client_events, directory, shown
+from chat.services.rooms import client_events, contents, directory, membership, shown
 from chat.services.rooms.history import place_of
 from chat.services.rooms.visibility import View, view
 from chat.services.server import Server
@@ -32,13 +32,22 @@ def put(
 ) -> Event:
     """Set an entry of the room state; setting it to what it is changes nothing.
 
-    Raises Forbidden, NotFound, BadAlias, EventTooLarge.
+    Raises Forbidden, NotFound, BadAlias, InvalidParam, EventTooLarge, and for memberships what the
+    operation of their own raises.
     Spec: client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
     """
-    if event_type == "m.room.canonical_alias":
+    check = None
+    if event_type == MEMBER:
+        check = membership.check_by_state(server, caller, room_id, state_key, content)
+    elif event_type == "m.room.canonical_alias" and not state_key:
         directory.check_canonical_alias(server, room_id, content)
+    elif event_type in contents.CHECKS and not state_key:
+        contents.CHECKS[event_type](content)
     draft = Draft(RoomId(room_id), UserId(caller.user_id), event_type, content, state_key)
-    return server.writer.append(draft)
+    event = server.writer.append(draft, check=check)
+    if event_type == "m.room.guest_access":
+        membership.expel_guests(server, room_id)
+    return event
 
 
 def whole(server: Server, caller: Caller, room_id: str) -> list[bytes]:

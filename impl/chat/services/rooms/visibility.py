@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chat.protocol.errors import Forbidden
+from chat.protocol.errors import Forbidden, NotFound
 from chat.services.rooms import client_events
 from chat.services.rooms.client_events import EventCache
 from chat.storage import events, rooms, state
@@ -48,11 +48,11 @@ class View:
 def view(tx: Transaction, cache: EventCache, user_id: str, room_id: str) -> View:
     """How a user may see a room: as a member, as a former one, or as anybody may.
 
-    Raises Forbidden for everybody else, and for rooms that are not known here.
+    Raises Forbidden for everybody else, NotFound for rooms that are not known here.
     """
     seen = rooms.seen(tx, user_id, room_id)
     if seen is None:
-        raise Forbidden("You are not in this room")
+        raise NotFound("There is no such room")
     room, member, membership = seen.room, seen.member, seen.membership
     if membership == "join" or seen.history_visibility == "world_readable":
         return View(room, user_id, membership, room.head)
