@@ -25,6 +25,7 @@ from conformance.checks import (
     sync,
     to_device,
     user_data,
+    user_directory,
     visibility,
 )
 
@@ -45,6 +46,7 @@ TOPICS = (
     aliases,
     public_rooms,
     user_data,
+    user_directory,
     ephemeral,
     sync,
     media,

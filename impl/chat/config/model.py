@@ -347,7 +347,7 @@ class UserDirectory:
     )
     prefer_local_users: bool = key(Flag(), "Show local users first.", default=False)
     exclude_remote_users: bool = key(Flag(), "Leave remote users out.", default=False)
-    show_locked_users: bool = key(Flag(), "Find locked users too.", default=False)
+    show_locked_users: bool = key(Flag(), "Find locked users too.", default=False, later=True)
 
 
 EVERYTHING_ALLOWED = [{"action": "allow"}]
@@ -499,13 +499,13 @@ class Config:
         Flag(), "Let users change their addresses.", default=True, later=True
     )
     require_auth_for_profile_requests: bool = key(
-        Flag(), "Show profiles to logged-in users only.", default=False, later=True
+        Flag(), "Show profiles to logged-in users only.", default=False
     )
     limit_profile_requests_to_users_who_share_rooms: bool = key(
-        Flag(), "Show profiles to users in common rooms only.", default=False, later=True
+        Flag(), "Show profiles to users in common rooms only.", default=False
     )
     user_directory: UserDirectory = key(
-        Section(UserDirectory), "Search for users.", default={}, later=True
+        Section(UserDirectory), "Search for users.", default={}
     )
 
     # Rooms
@@ -605,7 +605,7 @@ class Config:
     rc_key_requests: RateLimit = key(LIMIT, "Key requests per user.", default=_limit(20, 100))
     rc_profile: RateLimit = key(LIMIT, "Profile changes per user.", default=_limit(1, 10))
     rc_user_directory: RateLimit = key(
-        LIMIT, "User searches per user.", default=_limit(0.016, 200), later=True
+        LIMIT, "User searches per user.", default=_limit(0.016, 200)
     )
     rc_reports: RateLimit = key(LIMIT, "Reports per user.", default=_limit(1, 5))
     rc_delayed_event_mgmt: RateLimit = key(

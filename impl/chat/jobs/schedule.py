@@ -4,12 +4,14 @@ from functools import partial
 
 from chat.jobs.runner import Job, LeasedJob
 from chat.services import expiry, typing
+from chat.services.accounts import profile_carry
 from chat.services.server import Server
 
 LAST_SEEN_INTERVAL_S = 15
 TYPING_INTERVAL_S = 30  # for notices whose worker is gone; others end by a timer, on time
 REQUESTS_INTERVAL_S = 10
 SESSIONS_INTERVAL_S = 300
+PROFILES_INTERVAL_S = 10  # for those whose worker is gone
 
 
 def jobs_of(server: Server) -> list[Job]:
@@ -25,5 +27,6 @@ def leased_jobs_of(server: Server) -> list[LeasedJob]:
     return [
         LeasedJob("end typing notices", TYPING_INTERVAL_S, lambda _: typing.end_expired(server)),
         LeasedJob("forget old requests", REQUESTS_INTERVAL_S, requests.step),
+        LeasedJob("carry profiles", PROFILES_INTERVAL_S, lambda _: profile_carry.resume(server)),
         LeasedJob("end sessions", SESSIONS_INTERVAL_S, partial(expiry.end_sessions, server)),
     ]

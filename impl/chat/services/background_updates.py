@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from chat.storage import background_updates
+from chat.storage import background_updates, user_directory
 from chat.storage.background_updates import Pending, Step
 from chat.storage.engine import Store
 
@@ -20,7 +20,9 @@ MOST_ROWS = 100_000
 
 # By the names that revisions schedule. A name that is not here belongs to a newer version of this
 # server, which will do it.
-STEPS: Mapping[str, Step] = {}
+STEPS: Mapping[str, Step] = {
+    "user_directory": user_directory.fill,
+}
 
 
 class BackgroundUpdates:

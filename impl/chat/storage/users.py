@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.protocol.errors import UserInUse
+from chat.storage import user_directory
 from chat.storage.engine import Transaction
+
+DISPLAYNAME = "displayname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def insert(tx: Transaction, user: User, created_ms: int) -> None:
     )
     if not made:
         raise UserInUse("This user name is taken")
+    user_directory.index(tx, user.user_id, None)
 
 
 def set_password_hash(tx: Transaction, user_id: str, password_hash: str | None) -> None:
@@ -76,6 +80,7 @@ def deactivate(tx: Transaction, user_id: str) -> None:
         user_id=user_id,
     )
     tx.run("DELETE FROM profile_fields WHERE user_id = :user_id", user_id=user_id)
+    user_directory.remove(tx, user_id)
 
 
 def count(tx: Transaction) -> int:
@@ -105,7 +110,7 @@ def profiles(tx: Transaction, user_ids: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def set_profile_field(tx: Transaction, user_id: str, field: str, value: Any) -> None:
-    """Set one field of a profile."""
+    """Set one field of a profile; by a display name, the user is found in the directory."""
     tx.run(
         "INSERT INTO profile_fields (user_id, field, value) VALUES (:user_id, :field, :value)"
         " ON CONFLICT (user_id, field) DO UPDATE SET value = excluded.value",
@@ -113,15 +118,20 @@ def set_profile_field(tx: Transaction, user_id: str, field: str, value: Any) -> 
         field=field,
         value=json.dumps(value, ensure_ascii=False, separators=(",", ":")),
     )
+    if field == DISPLAYNAME:
+        user_directory.index(tx, user_id, value if isinstance(value, str) else None)
 
 
-def delete_profile_field(tx: Transaction, user_id: str, field: str) -> None:
-    """Remove one field of a profile; absent is fine."""
-    tx.run(
+def delete_profile_field(tx: Transaction, user_id: str, field: str) -> bool:
+    """Remove one field of a profile; False where it was not set."""
+    removed = tx.run(
         "DELETE FROM profile_fields WHERE user_id = :user_id AND field = :field",
         user_id=user_id,
         field=field,
     )
+    if removed and field == DISPLAYNAME:
+        user_directory.index(tx, user_id, None)
+    return removed > 0
 
 
 def add_nonce(tx: Transaction, nonce: str, now_ms: int, lifetime_ms: int) -> None:

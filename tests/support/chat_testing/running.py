@@ -32,6 +32,7 @@ UNLIMITED = (
     "rc_key_requests",
     "rc_profile",
     "rc_reports",
+    "rc_user_directory",
 )
 NO_LIMIT = {"per_second": 100_000, "burst_count": 100_000}
 

@@ -3,12 +3,14 @@
 from chat_api.client_server.capabilities import GetCapabilitiesRequest, GetCapabilitiesResponse
 
 from chat.http.context import Context
+from chat.services.accounts import profile
 from chat.services.rooms.create import OFFERED_VERSIONS
 
 
 def get_capabilities(ctx: Context, _request: GetCapabilitiesRequest, /) -> GetCapabilitiesResponse:
     """GET /capabilities"""
     config = ctx.server.config
+    managed = profile.managed_fields(ctx.server, ctx.user)
     return GetCapabilitiesResponse(
         capabilities={
             "m.change_password": {"enabled": config.password_config.enabled},
@@ -16,10 +18,11 @@ def get_capabilities(ctx: Context, _request: GetCapabilitiesRequest, /) -> GetCa
                 "default": config.default_room_version,
                 "available": dict.fromkeys(OFFERED_VERSIONS, "stable"),
             },
-            "m.set_displayname": {"enabled": config.enable_set_displayname},
-            "m.set_avatar_url": {"enabled": config.enable_set_avatar_url},
+            "m.set_displayname": {"enabled": "displayname" not in managed},
+            "m.set_avatar_url": {"enabled": "avatar_url" not in managed},
             "m.3pid_changes": {"enabled": False},
             "m.get_login_token": {"enabled": False},
-            "m.profile_fields": {"enabled": True},
+            "m.profile_fields": {"enabled": True}
+            | ({"disallowed": managed} if managed else {}),
         }
     )

@@ -16,12 +16,12 @@ from chat.services.accounts import profile
 
 def get_user_profile(ctx: Context, request: GetUserProfileRequest, /) -> dict[str, Any]:
     """GET /profile/{userId}"""
-    return profile.get(ctx.server, request.user_id)
+    return profile.get(ctx.server, ctx.caller, request.user_id)
 
 
 def get_profile_field(ctx: Context, request: GetProfileFieldRequest, /) -> dict[str, Any]:
     """GET /profile/{userId}/{keyName}"""
-    return profile.get_field(ctx.server, request.user_id, request.key_name)
+    return profile.get_field(ctx.server, ctx.caller, request.user_id, request.key_name)
 
 
 def set_profile_field(ctx: Context, request: SetProfileFieldRequest, /) -> Empty:

@@ -13,19 +13,21 @@ from chat.protocol.errors import (
     InvalidParam,
     KeyTooLarge,
     MissingParam,
+    MissingToken,
     NotFound,
     ProfileTooLarge,
 )
 from chat.protocol.identifiers import parse_user_id
+from chat.services.accounts import profile_carry
+from chat.services.accounts.profile_carry import SHOWN_IN_ROOMS
 from chat.services.caller import Caller
-from chat.services.rooms import membership
 from chat.services.server import Server
-from chat.storage import users
+from chat.storage import profile_carry as carries
+from chat.storage import user_directory, users
 from chat.storage.engine import Transaction
 
 DISPLAYNAME = "displayname"
 AVATAR_URL = "avatar_url"
-SHOWN_IN_ROOMS = (DISPLAYNAME, AVATAR_URL)
 MAX_FIELD_NAME_BYTES = 255
 MAX_LENGTHS = {DISPLAYNAME: 256, AVATAR_URL: 1000}
 MAX_PROFILE_BYTES = 65_536
@@ -33,11 +35,12 @@ MAX_PROFILE_BYTES = 65_536
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
-def get(server: Server, user_id: str) -> dict[str, Any]:
-    """The whole profile. Raises InvalidIdentifier, NotFound."""
+def get(server: Server, caller: Caller | None, user_id: str) -> dict[str, Any]:
+    """The whole profile. Raises InvalidIdentifier, NotFound, MissingToken, Forbidden."""
     parse_user_id(user_id)
 
     def work(tx: Transaction) -> dict[str, Any] | None:
+        _check_may_see(tx, server, caller, user_id)
         user = users.find(tx, user_id)
         return users.profile(tx, user_id) if user and not user.deactivated else None
 
@@ -47,9 +50,9 @@ def get(server: Server, user_id: str) -> dict[str, Any]:
     return profile
 
 
-def get_field(server: Server, user_id: str, field: str) -> dict[str, Any]:
-    """One field as {name: value}. Raises NotFound where it is not set."""
-    profile = get(server, user_id)
+def get_field(server: Server, caller: Caller | None, user_id: str, field: str) -> dict[str, Any]:
+    """One field as {name: value}. Raises NotFound where it is not set, and as `get`."""
+    profile = get(server, caller, user_id)
     if field not in profile:
         raise NotFound("This field is not set")
     return {field: profile[field]}
@@ -75,18 +78,59 @@ def set_field(
         if len(canonical_json.encode({**profile, field: value}, strict=False)) > MAX_PROFILE_BYTES:
             raise ProfileTooLarge(f"A profile is limited to {MAX_PROFILE_BYTES} bytes")
         users.set_profile_field(tx, user_id, field, value)
+        _note_change(tx, user_id, field)
         return True
 
     if server.store.write(work) and field in SHOWN_IN_ROOMS:
-        membership.carry_profile(server, user_id)
+        profile_carry.carry(server, user_id)
 
 
 def delete_field(server: Server, caller: Caller, user_id: str, field: str) -> None:
     """Remove a field of the caller's own profile. Raises as `set_field`."""
     _check_may_change(server, caller, user_id, field)
-    server.store.write(lambda tx: users.delete_profile_field(tx, user_id, field))
+
+    def work(tx: Transaction) -> bool:
+        users.lock(tx, user_id)
+        removed = users.delete_profile_field(tx, user_id, field)
+        if removed:
+            _note_change(tx, user_id, field)
+        return removed
+
+    if server.store.write(work) and field in SHOWN_IN_ROOMS:
+        profile_carry.carry(server, user_id)
+
+
+def _note_change(tx: Transaction, user_id: str, field: str) -> None:
+    """Let what shows the field follow."""
     if field in SHOWN_IN_ROOMS:
-        membership.carry_profile(server, user_id)
+        carries.note(tx, user_id)
+
+
+def managed_fields(server: Server, caller: Caller) -> list[str]:
+    """The fields that the server manages, so that the caller cannot change them."""
+    config = server.config
+    settable = {
+        DISPLAYNAME: config.enable_set_displayname,
+        AVATAR_URL: config.enable_set_avatar_url,
+    }
+    return [field for field, may_set in settable.items() if not may_set and not caller.is_admin]
+
+
+def _check_may_see(tx: Transaction, server: Server, caller: Caller | None, user_id: str) -> None:
+    """Raises MissingToken or Forbidden where the configuration hides profiles from the caller.
+
+    Spec: client-server-api/#profiles (the users whose profiles must be shown)
+    """
+    config = server.config
+    limited = config.limit_profile_requests_to_users_who_share_rooms
+    if not limited and not config.require_auth_for_profile_requests:
+        return
+    if caller is None:
+        raise MissingToken("Profiles are shown to users of this server only")
+    if not limited or user_id == caller.user_id:
+        return
+    if not user_directory.visible(tx, caller.user_id, [user_id]):
+        raise Forbidden("You share no room with this user")
 
 
 def _check_may_change(server: Server, caller: Caller, user_id: str, field: str) -> None:
@@ -94,11 +138,8 @@ def _check_may_change(server: Server, caller: Caller, user_id: str, field: str) 
         raise Forbidden("This is another user's profile")
     if caller.is_guest and field != DISPLAYNAME:
         raise Forbidden("Guests may only change their display name")
-    config = server.config
-    if field == DISPLAYNAME and not config.enable_set_displayname and not caller.is_admin:
-        raise Forbidden("Display names are managed by the server")
-    if field == AVATAR_URL and not config.enable_set_avatar_url and not caller.is_admin:
-        raise Forbidden("Avatars are managed by the server")
+    if field in managed_fields(server, caller):
+        raise Forbidden("This field is managed by the server")
     if len(field.encode("utf-8", "surrogatepass")) > MAX_FIELD_NAME_BYTES:
         raise KeyTooLarge("The name of the field is too long")
     if not _FIELD_NAME.fullmatch(field):

@@ -1,12 +1,80 @@
 """Presence, user directory, search, delayed events."""
 
+import sqlalchemy as sa
+from alembic import op
+
+from chat.storage.background_updates import schedule
+
 revision = "0008"
 down_revision = "0007"
 
+BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+WAITING = sa.text("send_ts IS NOT NULL")
+TABLES = ("delayed_event", "profile_carry", "user_word")
+
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Create the tables, and fill the user directory."""
+    _create_tables()
+    schedule("user_directory", 1)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Drop the tables."""
+    op.execute("DELETE FROM background_update WHERE name = 'user_directory'")
+    for table in TABLES:
+        op.drop_table(table)
+
+
+def _create_tables() -> None:
+    op.create_table(
+        "profile_carry",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("after_room", sa.BigInteger(), nullable=False),
+        sa.Column("held_until_ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "user_word",
+        sa.Column("word", BYTEWISE, nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("word", "user_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("user_word_by_user", "user_word", ["user_id"], unique=False)
+    op.create_table(
+        "delayed_event",
+        sa.Column("delay_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("device_id", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("room_id", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("state_key", sa.Text(), nullable=True),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("delay_ms", sa.BigInteger(), nullable=False),
+        sa.Column("since_ts", sa.BigInteger(), nullable=False),
+        sa.Column("send_ts", sa.BigInteger(), nullable=True),
+        sa.Column("sending", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("finalised_ts", sa.BigInteger(), nullable=True),
+        sa.Column("event_id", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("delay_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "delayed_event_by_send_ts",
+        "delayed_event",
+        ["send_ts"],
+        unique=False,
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
+    )
+    op.create_index(
+        "delayed_event_by_request",
+        "delayed_event",
+        ["user_id", "device_id", "request"],
+        unique=True,
+    )
