@@ -15,6 +15,7 @@ from chat.services.background_updates import BATCH_S, FIRST_ROWS, BackgroundUpda
 from chat.storage import background_updates
 from chat.storage.background_updates import Batch
 from chat.storage.engine import Store, Transaction, open_store
+from chat.storage.leases import Lease, LeaseLost
 from chat_testing.databases import database_config, upgraded
 
 ROWS = 2_000
@@ -41,6 +42,7 @@ def prepare(store: Store) -> None:
     rows = [(f"user{number:05}", 0) for number in range(ROWS)]
 
     def work(tx: Transaction) -> None:
+        tx.run("DELETE FROM background_update")  # what revisions scheduled
         tx.insert("users", ("name", "creation_ts"), rows)
         tx.insert("background_update", ("name", "number"), [("copy users", 5), ("unknown", 1)])
 
@@ -80,9 +82,10 @@ def test_a_batch_grows_and_shrinks_to_what_fits_its_time(sqlite_store: Store) ->
     assert sizes == [FIRST_ROWS, 40, 40]
 
 
-def test_who_does_not_own_them_does_nothing(store: Store) -> None:
+def test_who_lost_the_lease_does_nothing(store: Store) -> None:
     prepare(store)
-    assert not BackgroundUpdates(store, owns=lambda: False, steps=STEPS).run_batch()
+    with pytest.raises(LeaseLost):
+        BackgroundUpdates(store, steps=STEPS).run_batch(Lease("background updates", "gone", 1))
     assert copied(store) == 0
 
 

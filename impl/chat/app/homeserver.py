@@ -1,10 +1,12 @@
 """`python -m chat.app.homeserver`: write a configuration, or serve one.
 
 Serving means becoming gunicorn with our settings: this process is replaced, so its id is the
-server's, and signals reach it.
+server's, and signals reach it. `python -m chat.app.homeserver COMMAND --help` tells about the
+commands, which look after a server's data.
 """
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -18,9 +20,22 @@ from chat.config.model import SERVER_NAME
 
 GUNICORN_SETTINGS = Path(__file__).with_name("gunicorn_conf.py")
 
+# Modules of chat.app.commands with a `main(arguments)`, by the word that calls them; imported when
+# called, because serving needs none of them.
+COMMANDS = {
+    "backup": "backup",
+    "migrate": "migrate",
+    "move-database": "move_database",
+    "restore": "restore",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in COMMANDS:
+        module = importlib.import_module(f"chat.app.commands.{COMMANDS[arguments[0]]}")
+        return int(module.main(arguments[1:]))
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.generate_config:
@@ -31,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m chat.app.homeserver", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m chat.app.homeserver",
+        description=__doc__,
+        epilog=f"Commands: {', '.join(sorted(COMMANDS))}.",
+    )
     parser.add_argument(
         "-c",
         "--config-path",

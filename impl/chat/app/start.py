@@ -13,7 +13,7 @@ from chat.config.model import Config
 from chat.protocol import signatures
 from chat.protocol.errors import InvalidParam
 from chat.storage.engine import DatabaseInUse, SqliteStore, Store, open_store
-from chat.storage.migrations import DatabaseTooNew, upgrade
+from chat.storage.migrations import DatabaseRefused, upgrade
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def migrate(config: Config) -> None:
     try:
         lock(store)
         upgrade(store)
-    except (DatabaseTooNew, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+    except (DatabaseRefused, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
         raise StartError(f"database: {error}") from error
     finally:
         store.close()

@@ -504,9 +504,7 @@ class Config:
     limit_profile_requests_to_users_who_share_rooms: bool = key(
         Flag(), "Show profiles to users in common rooms only.", default=False
     )
-    user_directory: UserDirectory = key(
-        Section(UserDirectory), "Search for users.", default={}
-    )
+    user_directory: UserDirectory = key(Section(UserDirectory), "Search for users.", default={})
 
     # Rooms
     default_room_version: str = key(
@@ -530,6 +528,9 @@ class Config:
     )
     room_list_publication_rules: tuple[DirectoryRule, ...] = key(
         Items(Section(DirectoryRule)), "Who may publish which room.", default=[{"action": "allow"}]
+    )
+    max_event_delay_duration_ms: int | None = key(
+        duration(), "Longest delay of an event that is sent later; 0: none are.", default="24h"
     )
     require_membership_for_aliases: bool = key(
         Flag(), "Only members of a room may make aliases for it.", default=True
@@ -604,12 +605,10 @@ class Config:
     rc_media_create: RateLimit = key(LIMIT, "Announced uploads per user.", default=_limit(10, 50))
     rc_key_requests: RateLimit = key(LIMIT, "Key requests per user.", default=_limit(20, 100))
     rc_profile: RateLimit = key(LIMIT, "Profile changes per user.", default=_limit(1, 10))
-    rc_user_directory: RateLimit = key(
-        LIMIT, "User searches per user.", default=_limit(0.016, 200)
-    )
+    rc_user_directory: RateLimit = key(LIMIT, "User searches per user.", default=_limit(0.016, 200))
     rc_reports: RateLimit = key(LIMIT, "Reports per user.", default=_limit(1, 5))
     rc_delayed_event_mgmt: RateLimit = key(
-        LIMIT, "Changes of delayed events per user.", default=_limit(1, 5), later=True
+        LIMIT, "Changes of delayed events per user.", default=_limit(1, 5)
     )
     rc_presence: PresenceLimits = key(Section(PresenceLimits), "Presence updates.", default={})
     rc_federation: FederationLimits = key(
@@ -759,7 +758,7 @@ COMING = {
 WITHOUT_EFFECT = {
     "allow_per_room_profiles": "profiles per room are what membership events say",
     "allow_device_name_lookup_over_federation": "device names are never told to other servers",
-    "background_updates": "there are none",
+    "background_updates": "batches fit themselves into a tenth of the time",
     "dummy_events_threshold": "forward extremities are merged by the next event",
     "enable_legacy_media": "old media paths stay",
     "enable_metrics": "the metrics resource of a listener decides",

@@ -33,7 +33,7 @@ class LeasedJob:
 
     name: str
     interval_s: float
-    run: Callable[[Lease], None]
+    run: Callable[[Lease], object]
 
 
 class Runner:

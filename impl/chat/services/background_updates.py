@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 from chat.storage import background_updates, user_directory
 from chat.storage.background_updates import Pending, Step
-from chat.storage.engine import Store
+from chat.storage.engine import Store, Transaction
+from chat.storage.leases import Lease
 
 log = logging.getLogger(__name__)
 
@@ -26,38 +27,42 @@ STEPS: Mapping[str, Step] = {
 
 
 class BackgroundUpdates:
-    """The background updates of one process; `owns` tells whether it is the one that does them."""
+    """The background updates of one process; the job that runs them has one owner."""
 
     def __init__(
         self,
         store: Store,
-        owns: Callable[[], bool] = lambda: True,
         steps: Mapping[str, Step] = STEPS,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._store = store
-        self._owns = owns
         self._steps = steps
         self._timer = timer
         self._rows = FIRST_ROWS
         self._done = not steps
 
-    def run_batch(self) -> bool:
-        """Do the next batch; whether there was something to do."""
-        if self._done or not self._owns():
+    def run_batch(self, lease: Lease | None = None) -> bool:
+        """Do the next batch; whether there was something to do. Raises LeaseLost."""
+        if self._done:
             return False
         waiting = self._store.read(background_updates.pending, snapshot=False)
         mine = [update for update in waiting if update.name in self._steps]
         if not mine:
             self._done = True
             return False
-        self._run(mine[0])
+        self._run(mine[0], lease)
         return True
 
-    def _run(self, update: Pending) -> None:
+    def _run(self, update: Pending, lease: Lease | None) -> None:
         name, step, size = update.name, self._steps[update.name], self._rows
+
+        def work(tx: Transaction) -> Pending | None:
+            if lease is not None:
+                lease.guard(tx)
+            return background_updates.run_batch(tx, name, step, size)
+
         started_s = self._timer()
-        left = self._store.write(lambda tx: background_updates.run_batch(tx, name, step, size))
+        left = self._store.write(work)
         took_s = self._timer() - started_s
         self._rows = max(1, min(MOST_ROWS, round(size * BATCH_S / max(took_s, BATCH_S / 10))))
         if left is None:

@@ -392,6 +392,39 @@ class Store(ABC):
         and a lock that is not there within LOCK_TIMEOUT_MIGRATING_MS is an error.
         """
 
+    @contextmanager
+    def command_connection(self) -> Iterator[sqlalchemy.Connection]:
+        """A SQLAlchemy connection for work on the whole database, without time limits.
+
+        Transactions are the caller's; on SQLite each keeps all other writers out.
+        """
+        with self._engine.connect() as connection:
+            try:
+                self.lift_limits(connection)
+                yield connection
+            finally:
+                connection.invalidate()  # closed, and with it go the settings
+
+    @abstractmethod
+    def lift_limits(self, connection: sqlalchemy.Connection) -> None:
+        """Let statements and transactions of this connection take their time."""
+
+    @abstractmethod
+    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+        """Begin a transaction that sees the database as it is now, until its end."""
+
+    @abstractmethod
+    def refuse_others(self) -> None:
+        """Raises DatabaseInUse while a server works on this database."""
+
+    @abstractmethod
+    def next_numbers(self, connection: sqlalchemy.Connection) -> dict[str, int]:
+        """For each sequence of the schema a number that, like all above it, no row has."""
+
+    @abstractmethod
+    def set_next_numbers(self, connection: sqlalchemy.Connection, next_: dict[str, int]) -> None:
+        """Let the sequences go on from there."""
+
     @abstractmethod
     def announce(self, channel: str, *, here: bool = False) -> None:
         """Tell the other processes that something was committed, with `here` this one as well."""
@@ -481,6 +514,25 @@ class SqliteStore(Store):
     def schema_connection(self) -> Iterator[sqlalchemy.Connection]:
         with self._engine.begin() as connection:  # BEGIN IMMEDIATE keeps the others out
             yield connection
+
+    def lift_limits(self, connection: sqlalchemy.Connection) -> None:
+        """There are none but the patience for other writers."""
+
+    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+        connection.begin()  # BEGIN IMMEDIATE: nobody else writes
+
+    def refuse_others(self) -> None:
+        self.lock()
+
+    def next_numbers(self, connection: sqlalchemy.Connection) -> dict[str, int]:
+        rows = connection.exec_driver_sql("SELECT name, next FROM sequences")
+        return {name: next_ for name, next_ in rows if name in schema.SEQUENCES}
+
+    def set_next_numbers(self, connection: sqlalchemy.Connection, next_: dict[str, int]) -> None:
+        for name, number in next_.items():
+            connection.exec_driver_sql(
+                "UPDATE sequences SET next = ? WHERE name = ?", (number, name)
+            )
 
     def announce(self, channel: str, *, here: bool = False) -> None:
         """Nobody else is there."""
@@ -727,6 +779,40 @@ class PostgresStore(Store):
             connection.commit()
             time.sleep(SCHEMA_LOCK_POLL_S)
         connection.commit()
+
+    def lift_limits(self, connection: sqlalchemy.Connection) -> None:
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.exec_driver_sql(f"SET {limit} = 0")
+        connection.commit()
+
+    def begin_snapshot(self, connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def refuse_others(self) -> None:
+        found = self.read(
+            lambda tx: tx.rows(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = current_setting('application_name')"
+                " AND pid <> pg_backend_pid()"
+            ),
+            snapshot=False,
+        )
+        if found[0][0]:
+            raise DatabaseInUse(f"A server works on the database ({found[0][0]} connections)")
+
+    def next_numbers(self, connection: sqlalchemy.Connection) -> dict[str, int]:
+        numbers = {}
+        for name in schema.SEQUENCES:
+            text = f"SELECT last_value, is_called FROM sequence_{name}"  # noqa: S608 - names of ours
+            last, called = connection.exec_driver_sql(text).one()
+            numbers[name] = last + schema.SEQUENCE_BLOCK if called else last
+        return numbers
+
+    def set_next_numbers(self, connection: sqlalchemy.Connection, next_: dict[str, int]) -> None:
+        for name, number in next_.items():
+            connection.exec_driver_sql(
+                "SELECT setval(%s, %s, false)", (f"sequence_{name}", number)
+            )
 
     def announce(self, channel: str, *, here: bool = False) -> None:
         name = "" if here else self._name  # what has its own name, a process passes over
