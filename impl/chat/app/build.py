@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask
 
-from chat.app import start
+from chat.app import start, unsafe
 from chat.app.handlers import register_all
 from chat.config.model import Config
 from chat.http import pipeline
@@ -74,7 +74,7 @@ def make_server(config: Config) -> Server:
         clock=clock,
         key=key,
         notifier=notifier,
-        writer=Writer(store, name, key, clock),
+        writer=Writer(unsafe.for_writer(store), name, key, clock),
         limits=RateLimits(configured(config), clock),
         leases=Leases(store),
         sessions=SessionCache(),

@@ -1,0 +1,50 @@
+"""A fault to be found by the crash test: events acknowledged before they are durable.
+
+It is on only where the environment says so, and then every start says so in the log.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import gevent
+from gevent.event import AsyncResult
+
+from chat.storage.engine import Store, Transaction
+
+T = TypeVar("T")
+VARIABLE = "CHAT_TEST_ACKNOWLEDGE_BEFORE_COMMIT"
+COMMIT_TAKES_S = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class _Hasty:
+    """What the writer uses of a store; its writes do not wait for their commits."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.read = store.read
+        self.exclusive = store.exclusive
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        outcome = AsyncResult()
+
+        def slowly(tx: Transaction) -> None:
+            outcome.set(work(tx))
+            gevent.sleep(COMMIT_TAKES_S)
+
+        gevent.spawn(self._store.write, slowly).link_exception(
+            lambda failed: outcome.set_exception(failed.exception)
+        )
+        result: T = outcome.get()
+        return result
+
+
+def for_writer(store: Store) -> Store:
+    """The store itself, or where a test asks for it one that acknowledges too early."""
+    if not os.environ.get(VARIABLE):
+        return store
+    log.critical("events are acknowledged before they are durable", extra={"because": VARIABLE})
+    return cast(Store, _Hasty(store))
