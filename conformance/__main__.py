@@ -7,6 +7,8 @@ from pathlib import Path
 from conformance.checks import TOPICS
 from conformance.client import Wire, World
 from conformance.runner.contract import Contract
+from conformance.runner.filled import filled_operations
+from conformance.runner.matrix import excuses, report
 from conformance.runner.run import checks_of, run
 
 API = Path(__file__).resolve().parents[1] / "generated" / "openapi.yaml"
@@ -18,6 +20,9 @@ def main() -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8008", help="the server's base URL")
     parser.add_argument("--secret", help="its registration_shared_secret")
     parser.add_argument("--only", default="", help="a regular expression for topic or promise")
+    parser.add_argument(
+        "--matrix", action="store_true", help="print operation × outcome; an empty cell fails"
+    )
     parser.add_argument("--list", action="store_true", help="print the promises, run nothing")
     wish = parser.parse_args()
     checks = [check for check in checks_of(TOPICS) if check.matches(wish.only)]
@@ -28,8 +33,22 @@ def main() -> int:
         parser.error("--secret is needed to register users")
     if not checks:
         parser.error(f"no check matches {wish.only!r}")
-    world = World(Wire(wish.url.rstrip("/"), Contract.load(API)), wish.secret)
-    return 1 if run(checks, world) else 0
+    contract = Contract.load(API)
+    wire = Wire(wish.url.rstrip("/"), contract)
+    failed = run(checks, World(wire, wish.secret))
+    if wish.matrix:
+        failed += print_matrix(wire, contract)
+    return 1 if failed else 0
+
+
+def print_matrix(wire: Wire, contract: Contract) -> int:
+    """Print what the run has shown of each operation; the number of cells that are wrong."""
+    filled = {one.name: one.outcomes for one in filled_operations(wire, contract)}
+    lines, wrong = report(filled, contract.matrix, excuses())
+    print("\noperation × outcome; (in brackets): excused", *lines, sep="\n")
+    cells = sum(map(len, filled.values()))
+    print(f"\n{len(filled)} operations, {cells} cells, {wrong} empty or wrongly excused")
+    return wrong
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from conformance.checks import (
     devices,
     discovery,
     ephemeral,
+    everywhere,
     history,
     keys,
     knocking,
@@ -56,4 +57,5 @@ TOPICS = (
     legacy,
     browsers,
     bad_input,
+    everywhere,
 )

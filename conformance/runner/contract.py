@@ -13,6 +13,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from conformance.runner.exchange import Exchange, StepFailed
+from conformance.runner.matrix import Matrix, outcomes
+from conformance.runner.operation import Operation, Parameter
 
 API = "urn:api"
 LONGEST_REQUEST_LINE_BYTES = 65_536
@@ -27,6 +29,11 @@ class Route:
     pattern: re.Pattern[str]
     template: str
     operations: Json
+    is_alias: bool
+
+    def name(self, method: str) -> str:
+        """The name of an operation on it."""
+        return f"{method.upper()} {self.template}"
 
 
 class Contract:
@@ -38,6 +45,7 @@ class Contract:
         self._registry: Registry[Any] = Registry().with_resource(API, resource)
         self._validators: dict[str, Draft202012Validator] = {}
         self._document = document
+        self.matrix = Matrix()
         self._routes = sorted(
             (
                 _route(path, template, item)
@@ -51,6 +59,36 @@ class Contract:
     def load(cls, path: Path) -> "Contract":
         """Read the document from a YAML file."""
         return cls(yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
+
+    def operations(self) -> list[Operation]:
+        """Every operation of the API, once."""
+        return [
+            self._operation(route, method)
+            for route in self._routes
+            if not route.is_alias
+            for method in route.operations
+        ]
+
+    def _operation(self, route: Route, method: str) -> Operation:
+        node = route.operations[method]
+        at = f"paths/{_escape(route.template)}/{method}"
+        responses = {
+            status: self._resolve(f"{at}/responses/{status}", answer)[1]
+            for status, answer in node["responses"].items()
+        }
+        parameters = [self._resolve(at, one)[1] for one in node.get("parameters", [])]
+        schemas = [self._resolve(at, one["schema"])[1] for one in parameters]
+        content = self._resolve(at, node.get("requestBody", {}))[1].get("content", {})
+        described = content.get("application/json", {})
+        body = described.get("schema")
+        return Operation(
+            route.name(method),
+            tuple(Parameter.of(*pair) for pair in zip(parameters, schemas, strict=True)),
+            None if body is None else self._resolve(at, body)[1],
+            described.get("example"),
+            bool(node.get("x-guests")),
+            outcomes(responses),
+        )
 
     def check(self, exchange: Exchange) -> None:
         """Raises StepFailed unless status, errcode and every field of an answer are described."""
@@ -71,7 +109,8 @@ class Contract:
     def _check_answer(self, exchange: Exchange, route: Route, method: str) -> None:
         answers = route.operations[method]["responses"]
         status = str(exchange.status)
-        name = f"{method.upper()} {route.template.strip()}"
+        name = route.name(method)
+        self.matrix.note(name, exchange.status, exchange.errcode)
         if exchange.status == 500:
             raise StepFailed(f"{name}: the server failed", exchange)
         if status not in answers:
@@ -109,10 +148,11 @@ class Contract:
 
 
 def _route(path: str, template: str, item: Json) -> Route:
+    """The route of a path, which is the template or an alias of it."""
     parts = re.split(r"(\{[^}]+\})", path.strip())
     pattern = "".join("[^/]*" if part.startswith("{") else re.escape(part) for part in parts)
     operations = {method: item[method] for method in METHODS if method in item}
-    return Route(re.compile(pattern), template, operations)
+    return Route(re.compile(pattern), template, operations, path != template)
 
 
 def _selected(routes: list[Route], method: str, exchange: Exchange) -> Route:

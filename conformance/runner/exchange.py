@@ -58,6 +58,15 @@ class Exchange:
         except ValueError as error:
             raise StepFailed(f"the answer is not JSON: {error}", self) from error
 
+    @property
+    def errcode(self) -> str | None:
+        """The errcode of a JSON answer, if it has one."""
+        if self.media_type != "application/json" or self.status < 400:
+            return None
+        body = self.json
+        code = body.get("errcode") if isinstance(body, dict) else None
+        return code if isinstance(code, str) else None
+
     def ok(self) -> Any:
         """The JSON of an answer that must be 200."""
         if self.status != 200:
