@@ -49,7 +49,7 @@ SOFT_LOGOUT = {
 }
 
 
-def shared_errors(operation: Operation) -> dict[str, dict[str, str]]:
+def shared_errors(operation: Operation, spec: Spec) -> dict[str, dict[str, str]]:
     """The errcodes that the steps around a handler give, by status; what each means."""
     node = operation.node
     schemes = {name for one in node.get("security", []) for name in one}
@@ -58,7 +58,9 @@ def shared_errors(operation: Operation) -> dict[str, dict[str, str]]:
     if has_json:
         found["400"] |= UNREADABLE_BODY
     if has_json or operation.parameters:
-        found["400"] |= MISSING_PARAM | INVALID_PARAM
+        found["400"] |= INVALID_PARAM
+    if requires_something(operation, spec):
+        found["400"] |= MISSING_PARAM
     if "requestBody" in node:
         found["413"] |= TOO_LARGE
     if "xMatrix" in schemes:
@@ -69,6 +71,30 @@ def shared_errors(operation: Operation) -> dict[str, dict[str, str]]:
         found["403"] |= NO_GUESTS
     found["500"] = INTERNAL_ERROR
     return {status: codes for status, codes in found.items() if codes}
+
+
+def requires_something(operation: Operation, spec: Spec) -> bool:
+    """Whether a request can lack a parameter, or a field somewhere in its body."""
+    if any(one.required and one.place != "path" for one in operation.parameters):
+        return True
+    content = operation.node.get("requestBody", {}).get("content", {})
+    body = content.get("application/json", {}).get("schema", {})
+    return _has_required_field(operation.file, body, spec, set())
+
+
+def _has_required_field(file: str, schema: Json, spec: Spec, seen: set[int]) -> bool:
+    if "$ref" in schema:
+        file, _, schema = spec.follow(file, schema["$ref"])
+    if id(schema) in seen:
+        return False
+    seen.add(id(schema))
+    parts = list(schema.get("properties", {}).values())
+    for word in ("allOf", "anyOf", "oneOf"):
+        parts += schema.get(word, [])
+    parts += [schema[word] for word in ("items", "additionalProperties") if word in schema]
+    return bool(schema.get("required")) or any(
+        _has_required_field(file, part, spec, seen) for part in parts if isinstance(part, dict)
+    )
 
 
 RATE_LIMITED = {"$ref": "../common/responses.yaml#/RateLimited"}
@@ -152,7 +178,7 @@ class Bundle:
         return f"{api[0].lower()}{api[1:]}{operation.id[0].upper()}{operation.id[1:]}"
 
     def _responses(self, operation: Operation) -> Json:
-        shared = shared_errors(operation)
+        shared = shared_errors(operation, self.spec)
         declared = dict(operation.node["responses"])
         if "x-rate-limit" in operation.node:
             declared.setdefault("429", RATE_LIMITED)
