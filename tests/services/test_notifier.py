@@ -25,7 +25,7 @@ def notifier(store: Store) -> Iterator[Notifier]:
 
 def log(store: Store, kind: Kind, room: int | None, user_id: str | None) -> int:
     (pos,) = store.write(lambda tx: streams.append(tx, [Change(kind, room, user_id, None)]))
-    return pos
+    return int(pos)
 
 
 def waiting(notifier: Notifier, user_id: str, rooms: list[int]) -> tuple[threading.Thread, list]:

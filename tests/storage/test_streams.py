@@ -13,12 +13,16 @@ def change(n: int) -> Change:
     return Change(Kind.EVENT, n, None, n)
 
 
+def logged_at(store: Store, changes: list[Change]) -> list[int]:
+    return [int(pos) for pos in store.write(lambda tx: streams.append(tx, changes))]
+
+
 def test_positions_ascend_and_are_read_back(store: Store) -> None:
     assert store.read(streams.head) == 0
-    assert store.write(lambda tx: streams.append(tx, [change(7), change(8)])) == [1, 2]
+    assert logged_at(store, [change(7), change(8)]) == [1, 2]
     personal = Change(Kind.ACCOUNT_DATA, None, "@a:b", None)
-    assert store.write(lambda tx: streams.append(tx, [personal])) == [3]
-    assert store.write(lambda tx: streams.append(tx, [])) == []
+    assert logged_at(store, [personal]) == [3]
+    assert logged_at(store, []) == []
     assert store.read(streams.head) == 3
     logged = store.read(lambda tx: streams.since(tx, 1, 10))
     assert [tuple(one) for one in logged] == [
@@ -35,7 +39,7 @@ def test_an_undone_transaction_leaves_no_gap(store: Store) -> None:
 
     with pytest.raises(ValueError, match="undone"):
         store.write(undone)
-    assert store.write(lambda tx: streams.append(tx, [change(2)])) == [1]
+    assert logged_at(store, [change(2)]) == [1]
 
 
 def test_subscribers_hear_after_the_commit_in_order(store: Store) -> None:

@@ -30,7 +30,7 @@ def put(tx: Transaction, user_id: str, room: int, kind: str, content: str) -> No
     """Replace the content; the superseded one leaves no row."""
     change = Change(Kind.ACCOUNT_DATA, room or None, user_id, None)
     (pos,) = streams.append(tx, [change])
-    tx.run(
+    tx.do(
         "INSERT INTO account_data (user_id, room, type, content, pos)"
         " VALUES (:user_id, :room, :type, :content, :pos) ON CONFLICT (user_id, room, type)"
         " DO UPDATE SET content = excluded.content, pos = excluded.pos",

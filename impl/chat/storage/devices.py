@@ -48,7 +48,7 @@ def mark_list_changed(tx: Transaction, user_id: str) -> None:
     positions = streams.append(
         tx, [Change(Kind.DEVICE_LIST, room, user_id, None) for room in concerned]
     )
-    tx.run(
+    tx.do(
         "INSERT INTO device_lists (user_id, pos) VALUES (:user_id, :pos)"
         " ON CONFLICT (user_id) DO UPDATE SET pos = excluded.pos",
         user_id=user_id,

@@ -21,7 +21,13 @@ last commit.
 PostgreSQL: each piece of work has a connection of its own. BEGIN travels with the first statement,
 statements whose outcome nobody asks for with the next one, the last of them with COMMIT. Work is
 run again after a serialization failure or a deadlock, so it must not act on anything but
-the transaction.
+the transaction. Who holds locks and falls silent loses its transaction soon (`SILENT_…`), so that a
+worker that is stopped does not stop the others.
+
+Positions of the change log are given out under the lock of one row, which must not be held while
+Python thinks. On PostgreSQL they are therefore not known before the commit: `Transaction.positions`
+gives `Pending` ones, which statements may write and nobody can read. The step of the counter, what
+carries positions, and COMMIT travel as one message.
 
 Under gevent (threads monkey-patched) waiting is cooperative; without it everything works the same,
 for commands and tests.
@@ -30,13 +36,14 @@ for commands and tests.
 import fcntl
 import re
 import secrets
+import select
 import sqlite3
 import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -53,9 +60,20 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from chat.config.model import Database
 from chat.storage import schema
 from chat.storage.gathering import Gathering, uninterrupted
+from chat.storage.positions import (
+    BASE,
+    COMMIT_AND_TELL,
+    TAKE,
+    TAKE_MORE,
+    Pending,
+    Position,
+    Positions,
+)
+
+_poll = gevent.monkey.get_original("select", "poll")  # which asks, and never waits
 
 T = TypeVar("T")
-Scalar: TypeAlias = str | int | bytes | None
+Scalar: TypeAlias = str | int | bytes | Pending | None
 Value: TypeAlias = Scalar | Sequence[str] | Sequence[int] | Sequence[Sequence[Scalar]]
 Row: TypeAlias = tuple[Any, ...]
 
@@ -65,9 +83,13 @@ LOCK_TIMEOUT_MS = 10_000
 LOCK_TIMEOUT_MIGRATING_MS = 500
 SCHEMA_LOCK_POLL_S = 0.2
 IDLE_TIMEOUT_MS = 30_000
+TCP_TIMEOUT_MS = 10_000  # until a peer that answers nothing counts as gone
+SILENT_WRITER_MS = 800  # between two statements of a transaction that may hold locks of rows
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+BEGIN = f"BEGIN;SET LOCAL idle_in_transaction_session_timeout={SILENT_WRITER_MS}"
 ATTEMPTS = 5  # of a piece of work that conflicts with others
 GROUP = 100  # pieces of work that share a commit
+BACKUP_PAGES = 2_000  # of 4 KiB, copied at once
 READERS = 4  # SQLite connections kept for reading
 
 
@@ -153,10 +175,15 @@ def _sqlite_insert(table: str, columns: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _postgresql_insert(table: str, columns: tuple[str, ...]) -> str:
+def _postgresql_insert(
+    table: str, columns: tuple[str, ...], pending: frozenset[str] = frozenset()
+) -> str:
+    """`pending` columns are given as places after the base of the transaction's positions."""
     kinds = schema.column_types(table)
     arrays = ", ".join(f"%s::{kinds[column]}[]" for column in columns)
-    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - names of ours
+    names = ", ".join(columns)
+    chosen = ", ".join(f"{name} + {BASE}" if name in pending else name for name in columns)
+    return f"INSERT INTO {table} ({names}) SELECT {chosen} FROM unnest({arrays}) AS given({names})"  # noqa: S608 - names of ours
 
 
 def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[list[Scalar]]:
@@ -202,6 +229,14 @@ class Transaction(ABC):
     @abstractmethod
     def numbers(self, sequence: str, count: int) -> list[int]:
         """`count` numbers of a sequence of the schema that no row has; in no certain order."""
+
+    @abstractmethod
+    def positions(self, count: int) -> Sequence[Position]:
+        """The next positions of the change log, ascending, which is held until the commit.
+
+        On PostgreSQL nothing waits as long as what follows is `do` and `insert`. `int()` of a
+        position is known after the commit.
+        """
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once this work is durable; never when it is undone."""
@@ -249,12 +284,18 @@ class _SqliteTransaction(Transaction):
         assert row is not None, f"no sequence {sequence}"
         return list(range(row[0] - count, row[0]))
 
+    def positions(self, count: int) -> Sequence[Position]:
+        row = self.row("UPDATE stream SET head = head + :count RETURNING head", count=count)
+        assert row is not None
+        return range(row[0] - count + 1, row[0] + 1)
+
 
 class _PostgresTransaction(Transaction):
     def __init__(self, store: "Store", connection: Any, begin: str, blocks: "_NumberBlocks"):
         super().__init__(store)
         self._cursor = connection.cursor()
         self._blocks = blocks
+        self._positions = Positions()
         self._begun = False
         # What travels with the next statement.
         self._deferred = [begin.encode()] if begin else []
@@ -297,8 +338,24 @@ class _PostgresTransaction(Transaction):
         if rows:
             if self._observer is not None:
                 self._observer(f"INSERT INTO {table}")
-            sql = _postgresql_insert(table, tuple(columns))
-            self._deferred.append(self._cursor.mogrify(sql, _transposed(rows, len(columns))))
+            values = _transposed(rows, len(columns))
+            pending = frozenset(
+                name
+                for name, of in zip(columns, values, strict=True)
+                if all(isinstance(one, Pending) for one in of)
+            )
+            given = [
+                [one.place for one in of] if name in pending else of  # type: ignore[union-attr]
+                for name, of in zip(columns, values, strict=True)
+            ]
+            sql = _postgresql_insert(table, tuple(columns), pending)
+            self._deferred.append(self._cursor.mogrify(sql, given))
+
+    def positions(self, count: int) -> Sequence[Position]:
+        taken = self._positions.count
+        self.do(TAKE_MORE if taken else TAKE, count=count)
+        self._positions.count += count
+        return [Pending(self._positions, taken + i) for i in range(1, count + 1)]
 
     def numbers(self, sequence: str, count: int) -> list[int]:
         return self._blocks.take(sequence, count, self._fetch_block)
@@ -311,11 +368,19 @@ class _PostgresTransaction(Transaction):
     def reach(self) -> None:
         """Send something before COMMIT: a connection found dead then has surely done nothing."""
         if not self._begun and len(self._deferred) > 1:
+            begin, *rest = self._deferred
+            self._deferred = [begin]
             self._send(b"SELECT 1")
+            self._deferred = rest
 
     def commit(self) -> None:
         """Send what is left, and COMMIT, unless there was nothing at all."""
-        if self._begun:
+        if _has_word(self._cursor.connection):
+            raise _ConnectionLost("The database ended the transaction, which was silent for long")
+        if self._positions.count:
+            self._send(COMMIT_AND_TELL)
+            self._positions.base = int(self._cursor.fetchone()[0])
+        elif self._begun:
             self._send(b"COMMIT")
         self._cursor.close()
 
@@ -524,6 +589,23 @@ class SqliteStore(Store):
     def refuse_others(self) -> None:
         self.lock()
 
+    def back_up(self, path: Path, counted: Callable[[int], object]) -> None:
+        """Copy the database, as it is now, into a file; `counted` hears of pages."""
+        left: list[int] = []
+
+        def progress(_status: int, remaining: int, total: int) -> None:
+            counted((left[-1] if left else total) - remaining)
+            left.append(remaining)
+
+        with self.command_connection() as connection, closing(sqlite3.connect(path)) as target:
+            pooled = connection.connection.driver_connection
+            assert isinstance(pooled, sqlite3.Connection)
+            # One snapshot for all steps: else each commit of the server would begin it anew.
+            pooled.execute("BEGIN")
+            pooled.execute("SELECT count(*) FROM sqlite_master")
+            pooled.backup(target, pages=BACKUP_PAGES, progress=progress)
+            pooled.rollback()
+
     def next_numbers(self, connection: sqlalchemy.Connection) -> dict[str, int]:
         rows = connection.exec_driver_sql("SELECT name, next FROM sequences")
         return {name: next_ for name, next_ in rows if name in schema.SEQUENCES}
@@ -671,10 +753,11 @@ class PostgresStore(Store):
             "statement_timeout": STATEMENT_TIMEOUT_MS,
             "lock_timeout": LOCK_TIMEOUT_MS,
             "idle_in_transaction_session_timeout": IDLE_TIMEOUT_MS,
+            "tcp_user_timeout": TCP_TIMEOUT_MS,
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        args["options"] = f"{args.get('options', '')} {options}".strip()
-        args.setdefault("tcp_user_timeout", IDLE_TIMEOUT_MS)
+        args["options"] = f"{options} {args.get('options', '')}".strip()  # the last one counts
+        args.setdefault("tcp_user_timeout", TCP_TIMEOUT_MS)
         args.setdefault("application_name", "chat")
         super().__init__(
             sqlalchemy.create_engine(
@@ -696,7 +779,7 @@ class PostgresStore(Store):
         return self._attempt(work, begin, _PostgresTransaction.roll_back)[0]
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        result, callbacks = self._attempt(work, "BEGIN", _PostgresTransaction.commit)
+        result, callbacks = self._attempt(work, BEGIN, _PostgresTransaction.commit)
         for callback in callbacks:
             callback()
         return result
@@ -713,6 +796,7 @@ class PostgresStore(Store):
             except (
                 psycopg2.errors.SerializationFailure,
                 psycopg2.errors.DeadlockDetected,
+                psycopg2.errors.IdleInTransactionSessionTimeout,  # undone, even if told at COMMIT
                 _ConnectionLost,
             ) as error:
                 lost = error
@@ -810,9 +894,7 @@ class PostgresStore(Store):
 
     def set_next_numbers(self, connection: sqlalchemy.Connection, next_: dict[str, int]) -> None:
         for name, number in next_.items():
-            connection.exec_driver_sql(
-                "SELECT setval(%s, %s, false)", (f"sequence_{name}", number)
-            )
+            connection.exec_driver_sql("SELECT setval(%s, %s, false)", (f"sequence_{name}", number))
 
     def announce(self, channel: str, *, here: bool = False) -> None:
         name = "" if here else self._name  # what has its own name, a process passes over
@@ -861,6 +943,13 @@ def _use_cooperative_waiting() -> None:
     """Under gevent, let other greenlets run while a greenlet waits for PostgreSQL."""
     if gevent.monkey.is_module_patched("socket"):
         psycopg2.extensions.set_wait_callback(_wait)
+
+
+def _has_word(connection: Any) -> bool:
+    """Whether the database said something unasked: that it closes the connection."""
+    unasked = _poll()
+    unasked.register(connection.fileno(), select.POLLIN)
+    return bool(unasked.poll(0))
 
 
 def _wait(connection: Any) -> None:

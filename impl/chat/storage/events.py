@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chat.protocol.identifiers import EventId
-from chat.storage.engine import Transaction
+from chat.storage.engine import Position, Transaction
 
 
 class Place(NamedTuple):
@@ -22,6 +22,8 @@ class Place(NamedTuple):
     depth: int
     pos: int
 
+
+SENT_LATER = ""  # as `txn_device`: nobody's device, but a timer; `txn_id` is the delay ID
 
 START = Place(-1, 0)  # before the first event
 END = Place(2**63 - 1, 2**63 - 1)  # after the last
@@ -62,6 +64,7 @@ class EventRow(NamedTuple):
 
 
 COLUMNS = EventRow._fields
+_POS = COLUMNS.index("pos")
 _OWN = ", ".join(COLUMNS)
 _OF_E = ", ".join(f"e.{column}" for column in COLUMNS)
 _SHOWN = "rejected = 0 AND soft_failed = 0 AND outlier = 0"
@@ -83,9 +86,17 @@ class Txn:
 # --- writing ---
 
 
-def append(tx: Transaction, rows: Sequence[EventRow], bodies: Sequence[str]) -> None:
-    """Store accepted events with their JSON."""
-    full = [(*row, body) for row, body in zip(rows, bodies, strict=True)]
+def append(
+    tx: Transaction,
+    rows: Sequence[EventRow],
+    bodies: Sequence[str],
+    positions: Sequence[Position],
+) -> None:
+    """Store accepted events with their JSON, at these positions."""
+    full = [
+        (*row[:_POS], pos, *row[_POS + 1 :], body)
+        for row, body, pos in zip(rows, bodies, positions, strict=True)
+    ]
     tx.insert("event", (*COLUMNS, "json"), full)
 
 

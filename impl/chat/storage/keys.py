@@ -109,7 +109,7 @@ def put_fallback_keys(
 def mark_key_counts(tx: Transaction, user_id: str, device_id: str) -> None:
     """Note that a device's supply of one-time keys changed."""
     (pos,) = streams.append(tx, [Change(Kind.KEY_COUNTS, None, user_id, None)])
-    tx.run(
+    tx.do(
         "UPDATE devices SET key_counts_pos = :pos"
         " WHERE user_id = :user_id AND device_id = :device_id",
         pos=pos,

@@ -28,7 +28,7 @@ _COLUMNS_OF_R = ", ".join(f"r.{column}" for column in _COLUMNS.split(", "))
 def put(tx: Transaction, receipt: Receipt) -> None:
     """Replace the receipt of this user, kind and thread; the superseded one leaves no row."""
     (pos,) = streams.append(tx, [Change(Kind.RECEIPT, receipt.room, receipt.user_id, None)])
-    tx.run(
+    tx.do(
         "INSERT INTO receipts (room, user_id, type, thread_id, event_id, ts, pos)"
         " VALUES (:room, :user_id, :type, :thread, :event_id, :ts, :pos)"
         " ON CONFLICT (room, user_id, type, thread_id)"

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from chat.protocol.identifiers import EventId
-from chat.storage.engine import Row, Transaction, Value
+from chat.storage.engine import Position, Row, Transaction, Value
 from chat.storage.state import IMPORTED
 
 
@@ -238,8 +238,13 @@ def _member(row: Row) -> LocalMember:
     return LocalMember(user_id, room, room_id, membership, ev, pos, bool(forgotten))
 
 
-def set_local_members(tx: Transaction, members: Sequence[LocalMember]) -> None:
-    """Store memberships of users of this server; of several for one user and room, the last."""
+def set_local_members(
+    tx: Transaction, members: Sequence[LocalMember], pos_of: Mapping[int, Position]
+) -> None:
+    """Store memberships of users of this server; of several for one user and room, the last.
+
+    `pos_of` has the position of each member's event.
+    """
     latest = {(member.user_id, member.room): member for member in members}
     tx.do(
         "INSERT INTO local_member (user_id, room, membership, ev, pos, forgotten)"
@@ -247,7 +252,7 @@ def set_local_members(tx: Transaction, members: Sequence[LocalMember]) -> None:
         " user_id text, room bigint, membership text, ev bigint, pos bigint) w"
         " WHERE true ON CONFLICT (user_id, room) DO UPDATE SET membership = excluded.membership,"
         " ev = excluded.ev, pos = excluded.pos, forgotten = 0",
-        rows=[(m.user_id, m.room, m.membership, m.ev, m.pos) for m in latest.values()],
+        rows=[(m.user_id, m.room, m.membership, m.ev, pos_of[m.ev]) for m in latest.values()],
     )
 
 

@@ -7,12 +7,12 @@ position in `pos` and so answer any old token; the log itself is the recent part
 worker learns what changed (services/notifier.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
-from chat.storage.engine import Transaction
+from chat.storage.engine import Position, Transaction
 
 
 class Kind(IntEnum):
@@ -57,22 +57,33 @@ class LoggedChange(NamedTuple):
     ref: int | None
 
 
-def append(tx: Transaction, changes: Sequence[Change]) -> list[int]:
-    """Log changes; their positions, ascending.
+def append(tx: Transaction, changes: Sequence[Change]) -> Sequence[Position]:
+    """Log changes; their positions, ascending, to be written where clients look for them.
 
-    Every other appender waits from here to the commit, so call it late in the transaction. Who
-    follows the log in this process hears of the changes after the commit.
+    Every other appender waits from here to the commit, so call it late, and afterwards only `do`
+    and `insert`: on PostgreSQL they travel with the commit, as one message, and the positions are
+    not known before it. Who follows the log in this process hears of the changes after the commit.
     """
     if not changes:
         return []
-    counted = tx.row("UPDATE stream SET head = head + :n RETURNING head", n=len(changes))
-    assert counted is not None
-    first = counted[0] - len(changes) + 1
-    logged = [LoggedChange(first + i, *change) for i, change in enumerate(changes)]
-    tx.insert("change_log", LoggedChange._fields, logged)
+    positions = tx.positions(len(changes))
+    tx.insert(
+        "change_log",
+        LoggedChange._fields,
+        [(pos, *change) for pos, change in zip(positions, changes, strict=True)],
+    )
     if tx.publish is not None:
-        tx.after_commit(partial(tx.publish, logged))
-    return list(range(first, counted[0] + 1))
+        tx.after_commit(partial(_publish, tx.publish, positions, changes))
+    return positions
+
+
+def _publish(
+    publish: Callable[[Sequence[LoggedChange]], None],
+    positions: Sequence[Position],
+    changes: Sequence[Change],
+) -> None:
+    logged = zip(positions, changes, strict=True)
+    publish([LoggedChange(int(pos), *change) for pos, change in logged])
 
 
 def since(tx: Transaction, position: int, limit: int) -> list[LoggedChange]:

@@ -44,8 +44,9 @@ def postgres_folder() -> Path | None:
 class PostgresCluster:
     """A running cluster, reached through a socket in its own folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pid: int) -> None:
         self.folder = folder
+        self.pid = pid  # of the first of its processes
         self._count = 0
         self._shared: Database | None = None
 
@@ -114,7 +115,7 @@ def running_postgres(options: str = FAST) -> Iterator[PostgresCluster | None]:
     )
     try:
         _await_ready(folder, server)
-        yield PostgresCluster(folder)
+        yield PostgresCluster(folder, server.pid)
     finally:
         server.send_signal(signal.SIGINT)  # fast shutdown: ends the sessions
         server.wait(READY_TIMEOUT_S)

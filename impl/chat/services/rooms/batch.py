@@ -211,16 +211,14 @@ class Batch:
         events.remember_txns(self._tx, self._txns, self._now_ms)
         for target, redaction in self._redactions:
             events.redact(self._tx, target, redaction)
-        positions = streams.append(self._tx, self._changes())[: len(self._rows)]
         bodies = [_body(self._events[row.event_id]) for row in self._rows]
-        rows = [row._replace(pos=pos) for row, pos in zip(self._rows, positions, strict=True)]
-        events.append(self._tx, rows, bodies)
-        pos_of = {row.ev: row.pos or 0 for row in rows}
+        positions = streams.append(self._tx, self._changes())[: len(self._rows)]
+        events.append(self._tx, self._rows, bodies, positions)
+        pos_of = {row.ev: pos for row, pos in zip(self._rows, positions, strict=True)}
         for write in writes:
             write(self._tx, pos_of)
         if self._members:
-            members = [member._replace(pos=pos_of[member.ev]) for member in self._members]
-            rooms.set_local_members(self._tx, members)
+            rooms.set_local_members(self._tx, self._members, pos_of)
         return opened
 
     def _accepted(self, row: EventRow) -> Accepted:

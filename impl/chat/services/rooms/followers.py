@@ -1,7 +1,7 @@
 """What follows from events on their way into rooms, written in the same transaction.
 
 A follower gets the accepted events of a batch, in their order, before they have positions: now it
-may read. What it returns is called when the positions are known; from then on the change log is
+may read. What it returns is called when the positions are taken; from then on the change log is
 held, so it only writes what needs no answer (`Transaction.do` and `insert`). A follower that has
 nothing to write returns None, and should find that out without a statement.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from chat.protocol.event import Event
 from chat.services.rooms.opened import OpenRoom
-from chat.storage.engine import Transaction
+from chat.storage.engine import Position, Transaction
 from chat.storage.events import EventRow
 
 
@@ -23,7 +23,7 @@ class Accepted(NamedTuple):
     room: OpenRoom
 
 
-Positions = Mapping[int, int]  # ev → pos
+Positions = Mapping[int, Position]  # ev → pos; can be written, and not yet be read
 Write = Callable[[Transaction, Positions], None]
 Follower = Callable[[Transaction, Sequence[Accepted]], Write | None]
 

@@ -88,7 +88,8 @@ class Writer:
         """Append events of one room, in order, all or none.
 
         If the first is a create event, it makes the room; the `room_id` of the others then need
-        not be given. `also` is called after them, in the same transaction. Raises as `append`.
+        not be given. `also` is called in the same transaction, before they are written. Raises as
+        `append`.
         """
         for draft in drafts:
             _check_storable(draft)
@@ -140,9 +141,9 @@ class Writer:
             room = _required(self._open(tx, [first.room_id or ""]), first)
             written = [batch.add(room, first)]
         written += [batch.add(room, draft) for draft in others]
-        self._finish(tx, batch)
         if also is not None:
             also(tx, room.room)
+        self._finish(tx, batch)
         return written
 
     def _open(self, tx: Transaction, room_ids: Sequence[str]) -> dict[str, OpenRoom]:
