@@ -56,6 +56,7 @@ from chat.http.client_server import (
 )
 from chat.http.dispatch import Dispatcher
 from chat.http.extra import (
+    delayed_events,
     health,
     metrics,
     openapi,
@@ -126,6 +127,7 @@ def register_all(dispatcher: Dispatcher) -> None:
     )
     register_extra(
         dispatcher,
+        delayed_events=delayed_events,
         health=health,
         metrics=metrics,
         openapi=openapi,

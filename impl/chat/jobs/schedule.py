@@ -3,7 +3,7 @@
 from functools import partial
 
 from chat.jobs.runner import Job, LeasedJob
-from chat.services import expiry, typing
+from chat.services import delayed_events, expiry, typing
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
 from chat.services.server import Server
@@ -13,6 +13,8 @@ TYPING_INTERVAL_S = 30  # for notices whose worker is gone; others end by a time
 REQUESTS_INTERVAL_S = 10
 SESSIONS_INTERVAL_S = 300
 UPDATES_INTERVAL_S = 1
+DELAYED_EVENTS_INTERVAL_S = 1
+OLD_DELAYED_EVENTS_INTERVAL_S = 3_600
 PROFILES_INTERVAL_S = 10  # for those whose worker is gone
 
 
@@ -31,6 +33,16 @@ def leased_jobs_of(server: Server) -> list[LeasedJob]:
         LeasedJob("end typing notices", TYPING_INTERVAL_S, lambda _: typing.end_expired(server)),
         LeasedJob("forget old requests", REQUESTS_INTERVAL_S, requests.step),
         LeasedJob("background updates", UPDATES_INTERVAL_S, updates.run_batch),
+        LeasedJob(
+            "send delayed events",
+            DELAYED_EVENTS_INTERVAL_S,
+            partial(delayed_events.send_due, server),
+        ),
+        LeasedJob(
+            "forget delayed events",
+            OLD_DELAYED_EVENTS_INTERVAL_S,
+            partial(delayed_events.forget, server),
+        ),
         LeasedJob("carry profiles", PROFILES_INTERVAL_S, lambda _: profile_carry.resume(server)),
         LeasedJob("end sessions", SESSIONS_INTERVAL_S, partial(expiry.end_sessions, server)),
     ]

@@ -19,7 +19,8 @@
     ├── IncompatibleRoomVersion        M_INCOMPATIBLE_ROOM_VERSION 400
     ├── BadAlias                       M_BAD_ALIAS          400
     ├── Unknown                        M_UNKNOWN            400
-    │   └── Unreachable                M_UNKNOWN            502
+    │   ├── Unreachable                M_UNKNOWN            502
+    │   └── MaxDelayExceeded           M_UNKNOWN            400   .max_delay_ms
     ├── MissingToken                   M_MISSING_TOKEN      401
     ├── UnknownToken                   M_UNKNOWN_TOKEN      401
     ├── Unauthorized                   M_UNAUTHORIZED       401
@@ -34,7 +35,8 @@
     ├── NotFound                       M_NOT_FOUND          404
     ├── Unrecognized                   M_UNRECOGNIZED       404
     ├── MethodNotAllowed               M_UNRECOGNIZED       405
-    ├── AliasInUse                     M_UNKNOWN            409
+    ├── Conflict                       M_UNKNOWN            409
+    │   └── AliasInUse                 M_UNKNOWN            409
     ├── TooLarge                       M_TOO_LARGE          413
     │   └── EventTooLarge              M_TOO_LARGE          413
     ├── LimitExceeded                  M_LIMIT_EXCEEDED     429   .retry_after_ms
@@ -196,10 +198,29 @@ class InviteBlocked(ChatError):
     status = 403
 
 
-class AliasInUse(ChatError):
-    """A wanted alias names a room already."""
+class MaxDelayExceeded(Unknown):
+    """An event should be kept back for longer than `max_delay_ms`. Spec: MSC4140, early form."""
+
+    def __init__(self, message: str, max_delay_ms: int) -> None:
+        super().__init__(message)
+        self.max_delay_ms = max_delay_ms
+
+    def extra(self) -> dict[str, Any]:
+        """What clients read to ask for less."""
+        return {
+            "org.matrix.msc4140.errcode": "M_MAX_DELAY_EXCEEDED",
+            "org.matrix.msc4140.max_delay": self.max_delay_ms,
+        }
+
+
+class Conflict(ChatError):
+    """What is asked for contradicts what has become of the thing meanwhile."""
 
     status = 409
+
+
+class AliasInUse(Conflict):
+    """A wanted alias names a room already."""
 
 
 class MissingToken(ChatError):

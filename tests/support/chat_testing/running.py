@@ -33,6 +33,7 @@ UNLIMITED = (
     "rc_profile",
     "rc_reports",
     "rc_user_directory",
+    "rc_delayed_event_mgmt",
 )
 NO_LIMIT = {"per_second": 100_000, "burst_count": 100_000}
 

@@ -3,6 +3,7 @@
 from chat_api.client_server.capabilities import GetCapabilitiesRequest, GetCapabilitiesResponse
 
 from chat.http.context import Context
+from chat.services import delayed_events
 from chat.services.accounts import profile
 from chat.services.rooms.create import OFFERED_VERSIONS
 
@@ -22,7 +23,15 @@ def get_capabilities(ctx: Context, _request: GetCapabilitiesRequest, /) -> GetCa
             "m.set_avatar_url": {"enabled": "avatar_url" not in managed},
             "m.3pid_changes": {"enabled": False},
             "m.get_login_token": {"enabled": False},
-            "m.profile_fields": {"enabled": True}
-            | ({"disallowed": managed} if managed else {}),
+            "org.matrix.msc4140.delayed_events": _delayed_events(ctx),
+            "m.profile_fields": {"enabled": True} | ({"disallowed": managed} if managed else {}),
         }
     )
+
+
+def _delayed_events(ctx: Context) -> dict[str, int]:
+    """How long and how many events are kept back. Spec: MSC4140."""
+    longest_ms = delayed_events.longest_delay_ms(ctx.server)
+    if not longest_ms:
+        return {"max_scheduled": 0}
+    return {"max_delay_ms": longest_ms, "max_scheduled": delayed_events.MAX_SCHEDULED}

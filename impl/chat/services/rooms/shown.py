@@ -12,7 +12,7 @@ from chat.services.rooms import client_events
 from chat.services.rooms.client_events import ClientEvent, EventCache
 from chat.storage import events
 from chat.storage.engine import Transaction
-from chat.storage.events import EventRow
+from chat.storage.events import SENT_LATER, EventRow
 
 _encode = msgspec.json.encode
 
@@ -47,6 +47,20 @@ def show_state(
     return [loaded[row.ev].shown(b"", room_id) for row in rows]
 
 
+def sent_as(row: EventRow, caller: Caller) -> bytes:
+    """The field of `unsigned` by which the sender knows the event before its ID; may be empty.
+
+    Spec: client-server-api/#transaction-identifiers, MSC4140 for what was sent later
+    """
+    if row.txn_id is None or row.sender != caller.user_id:
+        return b""
+    if row.txn_device == caller.device_id:
+        return b'"transaction_id":' + _encode(row.txn_id)
+    if row.txn_device == SENT_LATER:
+        return b'"org.matrix.msc4140.delay_id":' + _encode(row.txn_id)
+    return b""
+
+
 def _unsigned(
     row: EventRow,
     caller: Caller,
@@ -54,9 +68,7 @@ def _unsigned(
     because: ClientEvent | None,
     room_id: str | None,
 ) -> bytes:
-    fields = []
-    if row.txn_id and row.txn_device == caller.device_id and row.sender == caller.user_id:
-        fields.append(b'"transaction_id":' + _encode(row.txn_id))
+    fields = [named] if (named := sent_as(row, caller)) else []
     if before is not None:
         fields.append(
             b'"replaces_state":%b,"prev_sender":%b,"prev_content":%b'

@@ -17,7 +17,7 @@ from chat.services.server import Server
 from chat.storage import events, rooms
 from chat.storage import state as stored
 from chat.storage.engine import Transaction
-from chat.storage.events import START, EventRow
+from chat.storage.events import START, EventRow, Txn
 
 MEMBER = "m.room.member"
 
@@ -29,8 +29,10 @@ def put(
     event_type: str,
     state_key: str,
     content: dict[str, Any],
+    txn: Txn | None = None,
 ) -> Event:
-    """Set an entry of the room state; setting it to what it is changes nothing.
+    """Set an entry of the room state; setting it to what it is changes nothing, nor does a repeat
+    of `txn`.
 
     Raises Forbidden, NotFound, BadAlias, InvalidParam, EventTooLarge, and for memberships what the
     operation of their own raises.
@@ -44,7 +46,7 @@ def put(
     elif event_type in contents.CHECKS and not state_key:
         contents.CHECKS[event_type](content)
     draft = Draft(RoomId(room_id), UserId(caller.user_id), event_type, content, state_key)
-    event = server.writer.append(draft, check=check)
+    event = server.writer.append(draft, txn, check)
     if event_type == "m.room.guest_access":
         membership.expel_guests(server, room_id)
     return event

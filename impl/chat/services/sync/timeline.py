@@ -19,6 +19,7 @@ from chat.protocol.filters import EventFilter, SyncFilter
 from chat.protocol.property_paths import select
 from chat.services.rooms import client_events, history
 from chat.services.rooms.client_events import ClientEvent, EventCache
+from chat.services.rooms.shown import sent_as
 from chat.services.sync.query import Query
 from chat.services.sync.since import Span
 from chat.services.sync.visibility import visible
@@ -578,11 +579,8 @@ def _event_json(one: Shown, query: Query, now_ms: int) -> bytes:
     unsigned = b'"age":%d%b' % (max(0, now_ms - row.origin_server_ts), one.unsigned)
     if one.membership is not None:
         unsigned += b',"membership":' + _encode(one.membership)
-    if row.txn_id is not None and (row.sender, row.txn_device) == (
-        caller.user_id,
-        caller.device_id,
-    ):
-        unsigned += b',"transaction_id":' + _encode(row.txn_id)
+    if named := sent_as(row, caller):
+        unsigned += b"," + named
     return _selected(one.event.shown(unsigned), query.filter.event_fields)
 
 
