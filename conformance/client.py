@@ -232,6 +232,11 @@ class World:
             device_id=answer["device_id"],
         )
 
+    def guest(self) -> User:
+        """Make a guest."""
+        answer = self.stranger.post("/register", body={}, kind="guest").ok()
+        return User(self.wire, answer["access_token"], user_id=answer["user_id"])
+
     def register_by_secret(self, name: str, **changes: Any) -> Exchange:
         """Ask for an ordinary user with nonce and HMAC; `changes` are made after the HMAC."""
         path = "/_synapse/admin/v1/register"

@@ -1,6 +1,7 @@
 """The checks, by topic, in the order in which they run."""
 
 from conformance.checks import (
+    access,
     aliases,
     bad_input,
     browsers,
@@ -46,6 +47,7 @@ TOPICS = (
     redaction,
     history,
     visibility,
+    access,
     aliases,
     public_rooms,
     user_data,

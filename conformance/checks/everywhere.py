@@ -25,8 +25,7 @@ def check_unknown_token(world: World) -> None:
 
 def check_guests(world: World) -> None:
     """An operation that is not for guests refuses them."""
-    answer = world.stranger.post("/register", body={}, kind="guest").ok()
-    guest = User(world.wire, answer["access_token"], user_id=answer["user_id"])
+    guest = world.guest()
 
     def step(one: Operation, _: User) -> Exchange | None:
         return None if one.guests else ask(guest, one, guest)

@@ -23,11 +23,7 @@ class Check:
 
     topic: str
     function: CheckFunction
-
-    @property
-    def promise(self) -> str:
-        """The sentence that names the check."""
-        return " ".join(inspect.getdoc(self.function).split())  # type: ignore[union-attr]
+    promise: str  # the sentence that names the check
 
     def matches(self, pattern: str) -> bool:
         """Whether topic, function or promise match a regular expression."""
@@ -36,12 +32,16 @@ class Check:
 
 
 def checks_of(topics: Sequence[ModuleType]) -> Iterator[Check]:
-    """Every function of the modules whose name begins with `check_`, in the order written."""
+    """Every function of the modules whose name begins with `check_`, in the order written, and
+    what a function `checks` of theirs makes of tables.
+    """
     for module in topics:
         topic = module.__name__.rpartition(".")[2]
         for name, function in vars(module).items():
             if name.startswith("check_"):
-                yield Check(topic, function)
+                yield Check(topic, function, " ".join((inspect.getdoc(function) or name).split()))
+        for promise, function in getattr(module, "checks", tuple)():
+            yield Check(topic, function, promise)
 
 
 def run(checks: Sequence[Check], world: World) -> int:
