@@ -54,6 +54,7 @@ class Notifier:
         self._waiters: dict[Name, set[_Waiter]] = {}
         self._waiting: set[_Waiter] = set()
         self._floor = 0  # below this position nothing is remembered
+        self._gaps: list[tuple[int, int]] = []
         self._closed = False
         self._committed = threading.Event()  # this process did: announce it
         self._threads: list[threading.Thread] = []
@@ -64,6 +65,7 @@ class Notifier:
     def start(self) -> None:
         """Read where the log stands, and from now on follow it."""
         self.position = self._floor = self._store.read(streams.head)
+        self._gaps = self._store.read(streams.gaps)
         self.tail.start(self.position)
         self._store.publish = self._publish
         if not self._store.exclusive:
@@ -87,6 +89,10 @@ class Notifier:
         for thread in self._threads:
             thread.join(2 * POLL_S)
         self._threads.clear()
+
+    def is_lost(self, position: int) -> bool:
+        """Whether nobody can tell any more what came before or after a position."""
+        return any(after < position <= upto for after, upto in self._gaps)
 
     @property
     def closed(self) -> bool:

@@ -97,6 +97,13 @@ def since(tx: Transaction, position: int, limit: int) -> list[LoggedChange]:
     return [LoggedChange(pos, Kind(kind), *rest) for pos, kind, *rest in found]
 
 
+def gaps(tx: Transaction) -> list[tuple[int, int]]:
+    """Positions, after the first up to the second, of which nothing is known: what was given out
+    between a backup and its restore.
+    """
+    return [(after, upto) for after, upto in tx.rows("SELECT after, upto FROM log_gap")]
+
+
 def head(tx: Transaction) -> int:
     """The last position given out; 0 before the first."""
     row = tx.row("SELECT head FROM stream")

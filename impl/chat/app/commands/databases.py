@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from chat.config.load import ConfigError, load, parse
 from chat.config.model import Database
-from chat.storage.engine import SqliteStore, Store, open_store
+from chat.storage.engine import SqliteStore, Store
 
 FORMS = (
     "a configuration file (its database section counts), "
@@ -40,9 +40,8 @@ def database_of(named: str) -> Database:
     raise WrongDatabase(f"{named}: only sqlite:// and postgresql:// are known")
 
 
-def existing_store(named: str) -> Store:
-    """The store of a database that is there. Raises ConfigError, WrongDatabase."""
-    store = open_store(database_of(named))
+def existing(store: Store) -> Store:
+    """The store, where its database is there. Raises WrongDatabase."""
     if isinstance(store, SqliteStore) and not store.path.is_file():
         raise WrongDatabase(f"{store.path} does not exist")
     return store

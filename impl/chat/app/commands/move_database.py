@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import sqlalchemy.exc
 
-from chat.app.commands.databases import FORMS, WrongDatabase, bar, database_of, existing_store, tell
+from chat.app.commands.databases import FORMS, WrongDatabase, bar, database_of, existing, tell
 from chat.config.load import ConfigError
 from chat.storage.engine import DATABASE_ERRORS, DatabaseInUse, open_store
 from chat.storage.migrations import DatabaseRefused
@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _move(source_name: str, target_name: str) -> Counts:
-    source, target = existing_store(source_name), open_store(database_of(target_name))
+    source = existing(open_store(database_of(source_name)))
+    target = open_store(database_of(target_name))
     try:
         source.refuse_others()
         target.refuse_others()
