@@ -225,3 +225,14 @@ def notes(nodes: Nodes) -> list[str]:
         lambda tx: tx.rows("SELECT filter_id, definition FROM filters")
     )
     return [worker for _, worker in sorted(found, key=lambda note: int(note[0]))]
+
+
+def test_a_worker_knows_its_place_when_the_others_know_it(nodes: Nodes) -> None:
+    first = nodes.add()
+    nodes.beats(3)
+    assert first.place == (0, 1)
+    second = nodes.add()
+    nodes.beat()
+    assert second.place is None
+    nodes.beats(2)
+    assert {first.place, second.place} == {(0, 2), (1, 2)}

@@ -22,7 +22,7 @@ from chat.services.clock import SystemClock
 from chat.services.leases import Leases
 from chat.services.media.files import MediaStore
 from chat.services.notifier import Notifier
-from chat.services.ratelimit import RateLimits, configured
+from chat.services.ratelimit import RateLimits, SharedCounts, configured
 from chat.services.rooms.writer import Writer
 from chat.services.server import Server
 from chat.services.sessions import SessionCache
@@ -52,6 +52,7 @@ def application(config: Config) -> Application:
 
     def close() -> None:
         runner.stop()
+        server.limits.close()
         server.store.close()
 
     return Application(wsgi, server.notifier.close, close)
@@ -66,6 +67,10 @@ def make_server(config: Config) -> Server:
     clock = SystemClock()
     notifier = Notifier(store)
     notifier.start()
+    leases = Leases(store)
+    counts = None if store.exclusive else SharedCounts(store, clock, leases)
+    limits = RateLimits(configured(config), clock, shared=counts)
+    limits.start()
     name, key = ServerName(config.server_name), start.signing_key(config)
     return Server(
         name=name,
@@ -75,8 +80,8 @@ def make_server(config: Config) -> Server:
         key=key,
         notifier=notifier,
         writer=Writer(unsafe.for_writer(store), name, key, clock),
-        limits=RateLimits(configured(config), clock),
-        leases=Leases(store),
+        limits=limits,
+        leases=leases,
         sessions=SessionCache(),
         last_seen=LastSeen(),
         media=MediaStore(config.media_store_path),

@@ -9,12 +9,14 @@ from chat.services.ratelimit import RateLimits
 def count(limits: RateLimits, operation: Operation, context: Context) -> None:
     """Count a request by its user, else by the server that signed it or the address it came from.
 
-    Raises LimitExceeded. Administrators are not limited. Spec: client-server-api/#rate-limiting
+    Raises LimitExceeded. Administrators, and users who are exempt, are not limited.
+
+    Spec: client-server-api/#rate-limiting
     """
     if operation.rate_limit is None:
         return
     caller = context.caller
     if caller is None:
         limits.check(operation.rate_limit, context.origin or context.address)
-    elif not caller.is_admin:
-        limits.check(operation.rate_limit, caller.user_id)
+    else:
+        limits.check_for(caller, operation.rate_limit)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from chat.config.model import RateLimit
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -11,3 +13,5 @@ class Caller:
     device_id: str
     is_guest: bool = False
     is_admin: bool = False
+    exempt: bool = False  # from rate limits: by an administrator's word, or an application service
+    message_limit: RateLimit | None = None  # instead of rc_message

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 BEAT_S = 2.0
 MISSED = 3
 VALID_S = 5.0
+SEEN_AFTER = 3  # beats of ours: all others have had one since the first
 PATIENCE = 2  # beats for which a free lease waits for those who have too few
 
 
@@ -48,6 +49,8 @@ class Leases:
         self._seen: dict[str, tuple[int, int]] = {}  # other worker → (beats, missed)
         self._free: dict[str, int] = {}  # name → beats for which it was free
         self._workers: tuple[str, ...] = ()
+        self._place = 0, 1
+        self._beats = 0
 
     def take_part(self, names: Collection[str]) -> None:
         """Also claim leases of these names, from the next beat on."""
@@ -55,9 +58,12 @@ class Leases:
         self._registered = False
 
     @property
-    def workers(self) -> tuple[str, ...]:
-        """The names of all living workers, in order; empty before the first beat."""
-        return self._workers
+    def place(self) -> tuple[int, int] | None:
+        """(our number among the living workers, how many they are).
+
+        None until the others had the time to see us as well: so no two of them count wrongly.
+        """
+        return self._place if self._beats >= SEEN_AFTER else None
 
     @property
     def settled(self) -> bool:
@@ -79,8 +85,10 @@ class Leases:
             name: lease for name, lease in board.leases.items() if lease.worker == self.worker
         }
         self._renewed_s = started_s
+        self._beats += 1
         dead = self._dead(board)
         self._workers = tuple(sorted(board.beats.keys() - dead))
+        self._place = self._workers.index(self.worker), len(self._workers)
         self._settle(board, dead)
 
     def resign(self) -> None:

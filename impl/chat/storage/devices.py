@@ -30,6 +30,7 @@ class Session:
     replaced: str | None
     is_guest: bool
     is_admin: bool
+    own_limit: tuple[int, int] | None = None  # of messages: (per second, burst); 0, 0: no limit
 
 
 def token_digest(token: str) -> str:
@@ -201,14 +202,25 @@ def add_refresh_token(
 def session(tx: Transaction, digest: str) -> Session | None:
     """Whom the access token of this digest acts for; None where it is unknown."""
     row = tx.row(
-        "SELECT t.token_hash, t.user_id, t.device_id, t.expires_ts, t.replaced, u.is_guest, u.admin"
-        " FROM access_tokens t JOIN users u ON u.name = t.user_id WHERE t.token_hash = :hash",
+        "SELECT t.token_hash, t.user_id, t.device_id, t.expires_ts, t.replaced, u.is_guest,"
+        " u.admin, o.messages_per_second, o.burst_count FROM access_tokens t"
+        " JOIN users u ON u.name = t.user_id"
+        " LEFT JOIN ratelimit_override o ON o.user_id = t.user_id WHERE t.token_hash = :hash",
         hash=digest,
     )
     if row is None:
         return None
-    token_hash, user_id, device_id, expires_ms, replaced, guest, admin = row
-    return Session(token_hash, user_id, device_id, expires_ms, replaced, bool(guest), bool(admin))
+    token_hash, user_id, device_id, expires_ms, replaced, guest, admin, per_second, burst = row
+    return Session(
+        token_hash,
+        user_id,
+        device_id,
+        expires_ms,
+        replaced,
+        bool(guest),
+        bool(admin),
+        None if burst is None else (per_second, burst),
+    )
 
 
 def refresh_owner(tx: Transaction, digest: str) -> tuple[str, str, int | None] | None:

@@ -49,7 +49,9 @@ def check_password(server: Server, user_id: str, password: str) -> User:
     Raises Forbidden, UserDeactivated, LimitExceeded after too many wrong ones. User names are
     found whatever their case, where the exact one does not exist.
     """
-    server.limits.check("rc_login.failed_attempts", user_id, consume=False)
+    counted = user_id.lower()  # as it is found in any case
+    # Taken beforehand, so that attempts at the same time do not all see the same room left.
+    server.limits.check("rc_login.failed_attempts", counted)
     user = server.store.read(lambda tx: users.find(tx, user_id))
     if user is None:
         lower = f"@{localpart_of(user_id).lower()}:{server.name}"
@@ -58,11 +60,11 @@ def check_password(server: Server, user_id: str, password: str) -> User:
     stored = user.password_hash if user else None
     pepper = config.password_config.pepper
     if not passwords.matches(password, pepper, stored, config.bcrypt_rounds):
-        server.limits.check("rc_login.failed_attempts", user_id)
         if user is not None and user.deactivated:
             raise UserDeactivated("This account has been deactivated")
         raise Forbidden(WRONG)
     assert user is not None
+    server.limits.give_back("rc_login.failed_attempts", counted)
     return user
 
 
@@ -70,7 +72,7 @@ def login_with_password(server: Server, user_id: str, password: str, wish: Devic
     """Check a password and open a session. Raises as `check_password`, Forbidden when off."""
     if not server.config.password_config.enabled:
         raise Forbidden("Password login is switched off")
-    server.limits.check("rc_login.account", user_id)
+    server.limits.check("rc_login.account", user_id.lower())
     user = check_password(server, user_id, password)
     return server.store.write(
         lambda tx: tokens.open_session(

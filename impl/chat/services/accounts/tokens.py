@@ -3,10 +3,12 @@
 import secrets
 from dataclasses import dataclass
 
+from chat.config.model import RateLimit
 from chat.protocol.errors import UnknownToken
 from chat.services.caller import Caller
 from chat.services.server import Server
 from chat.storage import devices
+from chat.storage.devices import Session
 from chat.storage.engine import Transaction
 
 TOKEN_BYTES = 24
@@ -101,10 +103,24 @@ def authenticate(server: Server, token: str) -> Caller:
         raise UnknownToken("The access token has expired", soft_logout=True)
     if (replaced := session.replaced) is not None:
         server.store.write(lambda tx: _retire(server, tx, digest, replaced))
-    caller = Caller(session.user_id, session.device_id, session.is_guest, session.is_admin)
+    caller = Caller(
+        session.user_id,
+        session.device_id,
+        session.is_guest,
+        session.is_admin,
+        exempt=session.own_limit == (0, 0),
+        message_limit=_own_limit(session),
+    )
     if cache is not None and session.expires_ms is None and session.replaced is None:
         cache.put(digest, caller, generation)
     return caller
+
+
+def _own_limit(session: Session) -> RateLimit | None:
+    if session.own_limit is None:
+        return None
+    per_second, burst_count = session.own_limit
+    return RateLimit(per_second=per_second, burst_count=burst_count)
 
 
 def _retire(server: Server, tx: Transaction, digest: str, replaced: str) -> None:

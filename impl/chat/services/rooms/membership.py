@@ -66,7 +66,7 @@ def join(server: Server, caller: Caller, room_id: str, reason: str | None = None
     content = server.store.read(prepare)
     if content is None:
         return
-    server.limits.check("rc_joins_per_room", room_id)
+    server.limits.check_for(caller, "rc_joins_per_room", room_id)
     check = _guests_may_join if caller.is_guest else None
     _append(server, caller.user_id, room_id, caller.user_id, content, check)
 
@@ -166,8 +166,8 @@ def _prepare_invite(server: Server, caller: Caller, room_id: str, user_id: str) 
         return _shown_profile(tx, user_id)
 
     profile = server.store.read(prepare)
-    server.limits.check("rc_invites.per_room", room_id)
-    server.limits.check("rc_invites.per_user", user_id)
+    server.limits.check_for(caller, "rc_invites.per_room", room_id)
+    server.limits.check_for(caller, "rc_invites.per_user", user_id)
     return profile
 
 
@@ -233,7 +233,7 @@ def check_by_state(
         seen = server.store.read(lambda tx: _seen(tx, user_id, room_id), snapshot=False)
         if seen.membership != "join":
             server.limits.check("rc_joins", user_id)
-            server.limits.check("rc_joins_per_room", room_id)
+            server.limits.check_for(caller, "rc_joins_per_room", room_id)
             return _guests_may_join if caller.is_guest else None
     return None
 
