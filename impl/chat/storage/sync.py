@@ -128,6 +128,28 @@ def state_without_members(tx: Transaction, spans: Sequence[StateSpan]) -> list[S
     )
 
 
+def current_of_type(tx: Transaction, rooms: Collection[int], kind: str) -> list[EventRow]:
+    """The events of a type, other than that of members, in the current states of rooms."""
+    rows = tx.rows(
+        f"SELECT {_OF_E} FROM state_now n JOIN state_key s ON s.k = n.k"  # noqa: S608 - constants
+        " JOIN event e ON e.ev = n.ev"
+        " WHERE n.room = ANY(:rooms) AND n.mem = 0 AND s.type = :kind",
+        rooms=list(rooms),
+        kind=kind,
+    )
+    return [EventRow(*row) for row in rows]
+
+
+def current_of_keys(tx: Transaction, keys: Collection[tuple[int, int]]) -> list[EventRow]:
+    """The events of (room, key number) in the current states of the rooms."""
+    rows = tx.rows(
+        f"SELECT {_OF_E} FROM ROWS(:keys AS room bigint, k bigint) x"  # noqa: S608 - constants
+        " JOIN state_now n ON n.room = x.room AND n.k = x.k JOIN event e ON e.ev = n.ev",
+        keys=list(keys),
+    )
+    return [EventRow(*row) for row in rows]
+
+
 def state_of_keys(
     tx: Transaction, spans: Sequence[StateSpan], keys: Sequence[tuple[int, int]]
 ) -> list[StateEntry]:

@@ -12,5 +12,8 @@ VERSIONS = [f"v1.{minor}" for minor in range(1, 12)]
 
 def get_versions(ctx: Context, _request: GetVersionsRequest, /) -> GetVersionsResponse:
     """GET /versions"""
-    features = {"org.matrix.msc4140": delayed_events.longest_delay_ms(ctx.server) > 0}
+    features = {
+        "org.matrix.msc4140": delayed_events.longest_delay_ms(ctx.server) > 0,
+        "org.matrix.simplified_msc3575": True,  # sliding sync
+    }
     return GetVersionsResponse(versions=VERSIONS, unstable_features=features)

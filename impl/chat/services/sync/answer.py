@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import msgspec
 
 from chat.services.server import Server
-from chat.services.sync import extras, timeline
+from chat.services.sync import extras, timeline, windows
 from chat.services.sync.extras import DeviceKeys, DeviceLists, Ephemeral, Facts
 from chat.services.sync.query import Query, Token
 from chat.services.sync.since import Plan, Span
-from chat.services.sync.timeline import MEMBER, Reader, Shown, Window
+from chat.services.sync.timeline import MEMBER, Shown, Window
 from chat.storage.engine import Transaction
-from chat.storage.streams import Kind
 
 ROOMS_AT_ONCE = 40
 
@@ -60,7 +59,6 @@ class Answering:
         self._plan = plan
         self._user_id = query.caller.user_id
         self._now_ms = server.clock.now_ms()
-        self._cap = server.config.filter_timeline_limit
         self._device = server.sync.device(query.caller.user_id, query.caller.device_id)
         self._members_sent: list[tuple[int, str]] = []
         self._busy: dict[int, Facts] = {}  # rooms whose members or encryption may have changed
@@ -112,46 +110,10 @@ class Answering:
     # what is read
 
     def _windows(self, told: Sequence[Span]) -> dict[int, Window]:
-        spans = [span for span in told if span.whole or span.may_have(Kind.EVENT)]
-        keys = {
-            span.room: timeline.shared_key(span, self._query, self._plan.user.ignored, self._cap)
-            for span in spans
-        }
-        windows = {}
-        for room, key in keys.items():
-            known = None if key is None else self._memory.windows.get(key)
-            if known is not None:
-                windows[room] = known
-        missing = [span for span in spans if span.room not in windows]
-        if missing:
-            fresh = self._read_windows(missing)
-            windows |= fresh
-            for room, window in fresh.items():
-                if window.shareable and keys[room] is not None:
-                    self._memory.windows.put(keys[room], window)
+        found = windows.read(self._tx, self._server, self._query, self._plan.user.ignored, told)
         if self._plan.since:
-            self._busy |= {
-                room: one.facts for room, one in windows.items() if one.facts is not None
-            }
-        return windows
-
-    def _reader(self) -> Reader:
-        return Reader(
-            self._tx, self._memory.events, self._query, self._plan.user.ignored, self._cap
-        )
-
-    def _read_windows(self, spans: list[Span]) -> dict[int, Window]:
-        facts = extras.facts_of(
-            self._tx, [span.room for span in spans if span.whole and span.end is None]
-        )
-        heroes = {room: one.heroes(self._user_id) for room, one in facts.items()}
-        windows = self._reader().windows(spans, heroes)
-        busy = {room for room, window in windows.items() if window.names_changed}
-        joined = {span.room for span in spans if span.end is None and span.farewell is None}
-        facts |= extras.facts_of(self._tx, (busy & joined) - facts.keys())
-        for room, one in facts.items():
-            windows[room].facts = one
-        return windows
+            self._busy |= {room: one.facts for room, one in found.items() if one.facts is not None}
+        return found
 
     # lazy loading
 
@@ -178,7 +140,8 @@ class Answering:
         if span.whole or not unknown:
             return []
         if window.members is None:
-            window.members = self._reader().members_at([window])[window.room]
+            reader = windows.reader(self._tx, self._server, self._query, self._plan.user.ignored)
+            window.members = reader.members_at([window])[window.room]
         return [window.members[sender] for sender in sorted(unknown) if sender in window.members]
 
     # what is told
@@ -186,11 +149,11 @@ class Answering:
     def _joined(
         self, spans: Sequence[Span], account: Mapping[int, list[bytes]]
     ) -> dict[str, bytes]:
-        windows = self._windows(spans)
+        found = self._windows(spans)
         read = extras.ephemeral(self._tx, self._memory, self._plan, spans, self._now_ms)
         told = {}
         for span in spans:
-            fields = self._timeline_fields(span, windows.get(span.room))
+            fields = self._timeline_fields(span, found.get(span.room))
             fields += self._ephemeral_field(span, read)
             fields += self._account_field(span.room, span.room_id, account)
             if fields:
@@ -209,10 +172,10 @@ class Answering:
         return told
 
     def _left(self, spans: Sequence[Span], account: Mapping[int, list[bytes]]) -> dict[str, bytes]:
-        windows = self._windows(spans)
+        found = self._windows(spans)
         told = {}
         for span in spans:
-            fields = self._timeline_fields(span, windows.get(span.room))
+            fields = self._timeline_fields(span, found.get(span.room))
             fields += self._account_field(span.room, span.room_id, account)
             told[span.room_id] = b"{%b}" % b",".join(fields)
         return told

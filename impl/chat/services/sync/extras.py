@@ -120,12 +120,14 @@ def ephemeral(
     tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span], now_ms: int
 ) -> Ephemeral:
     """What is to be told of receipts and typing notices."""
-    return Ephemeral(_read(tx, memory, plan, spans), _typing(tx, memory, plan, spans, now_ms))
+    typing = typists_of(tx, memory, plan, spans, now_ms)
+    return Ephemeral(receipts_of(tx, memory, plan, spans), typing)
 
 
-def _read(
+def receipts_of(
     tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span]
 ) -> dict[int, list[Receipt]]:
+    """The receipts that are new in these spans, by room."""
     found: dict[int, list[Receipt]] = {}
     missing = {}
     for span in spans:
@@ -153,9 +155,10 @@ def _changes_key(span: Span, kind: Kind) -> Hashable | None:
     return (span.room, kind, positions[0], positions[-1])
 
 
-def _typing(
+def typists_of(
     tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span], now_ms: int
 ) -> dict[int, list[str]]:
+    """Who types, in the rooms where that is news: also in new ones, if somebody does."""
     found: dict[int, list[str]] = {}
     asked, new = {}, []
     for span in spans:
@@ -186,7 +189,7 @@ def ephemeral_json(
     """The ephemeral events of a room for one user."""
     shown = []
     if typing is not None and wanted.matches(TYPING, None, {}):
-        shown.append(_encode({"type": TYPING, "content": {"user_ids": list(typing)}}))
+        shown.append(typing_json(typing))
     by_thread: dict[str, list[Receipt]] = {}
     for receipt in read:
         if receipt.kind == READ_PRIVATE and receipt.user_id != user_id:
@@ -197,6 +200,17 @@ def ephemeral_json(
     return shown + [
         _encode({"type": RECEIPT, "content": _receipts(one)}) for one in by_thread.values()
     ]
+
+
+def typing_json(user_ids: Collection[str]) -> bytes:
+    """The event that says who types."""
+    return _encode({"type": TYPING, "content": {"user_ids": list(user_ids)}})
+
+
+def receipts_json(read: Iterable[Receipt], user_id: str) -> bytes | None:
+    """All receipts of a room as one event; of several of one user for an event, the last."""
+    told = [one for one in read if one.kind != READ_PRIVATE or one.user_id == user_id]
+    return _encode({"type": RECEIPT, "content": _receipts(told)}) if told else None
 
 
 def _receipts(read: Iterable[Receipt]) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
@@ -343,12 +357,17 @@ def device_messages(tx: Transaction, plan: Plan, query: Query) -> tuple[list[byt
         tx, caller.user_id, caller.device_id, plan.head, DEVICE_MESSAGES + 1
     )
     told = waiting[:DEVICE_MESSAGES]
-    shown = [
-        b'{"type":%b,"sender":%b,"content":%b}'
-        % (_encode(one.kind), _encode(one.sender), one.content.encode())
-        for one in told
-    ]
-    return shown, told[-1].pos if len(waiting) > len(told) else plan.head
+    upto = told[-1].pos if len(waiting) > len(told) else plan.head
+    return [message_json(one) for one in told], upto
+
+
+def message_json(message: keys.DeviceMessage) -> bytes:
+    """A message to a device as an event."""
+    return b'{"type":%b,"sender":%b,"content":%b}' % (
+        _encode(message.kind),
+        _encode(message.sender),
+        message.content.encode(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +376,18 @@ class DeviceLists:
 
     changed: Sequence[str] = ()
     left: Sequence[str] = ()
+
+
+def busy_rooms(tx: Transaction, server: Server, plan: Plan) -> dict[int, Facts]:
+    """Joined rooms whose members or encryption may have changed, where no timeline was read."""
+    changed = [
+        span.room
+        for span in plan.joined
+        if span.after and (span.whole or span.may_have(Kind.EVENT))
+    ]
+    rows = sync.membership_changes(tx, changed, plan.since, plan.head) if changed else []
+    new = {span.room for span in plan.joined if not span.after}
+    return facts_of(tx, {row.room for row in rows} | new)
 
 
 def device_lists(

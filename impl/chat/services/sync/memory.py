@@ -14,7 +14,11 @@ from chat.storage.receipts import Receipt
 
 if TYPE_CHECKING:
     from chat.services.sync.extras import DeviceKeys
+    from chat.services.sync.sliding.connections import Known
+    from chat.services.sync.sliding.room_list import Marks, RoomList
     from chat.services.sync.timeline import Window
+    from chat.storage.rooms import Summary
+    from chat.storage.sliding import Place
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -22,6 +26,8 @@ V = TypeVar("V")
 USERS = 20_000
 DEVICES = 20_000
 WINDOWS = 2_000
+CONNECTIONS = 2_000  # of sliding sync, each at a version or two
+ROOMS = 50_000
 MEMBERS_OF_DEVICE = 5_000
 LOCKS = 64
 
@@ -125,6 +131,14 @@ class SyncMemory:
         self.receipts: Recent[Hashable, list[Receipt]] = Recent(WINDOWS)
         self.typing: Recent[Hashable, list[str]] = Recent(WINDOWS)
         self.filters: Recent[tuple[str, str], str] = Recent(USERS)
+        # Of sliding sync:
+        self.connections: Recent[tuple[int, int], Known] = Recent(2 * CONNECTIONS)
+        self.connection_members: Recent[int, KnownMembers] = Recent(CONNECTIONS)
+        self.room_lists: Recent[str, RoomList] = Recent(CONNECTIONS)
+        self.marks: Recent[str, Marks] = Recent(CONNECTIONS)
+        self.places: Recent[int, tuple[Place, int]] = Recent(ROOMS)  # with the position of the look
+        self.summaries: Recent[int, tuple[Summary, int]] = Recent(ROOMS)
+        self.bumps: Recent[int, tuple[int, int]] = Recent(ROOMS)
         self._loading = [threading.Lock() for _ in range(LOCKS)]
 
     def device(self, user_id: str, device_id: str) -> DeviceState:

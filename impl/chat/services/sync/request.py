@@ -6,7 +6,6 @@ first without a database, on what is remembered, and again with one where that w
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import NoReturn
 
 from chat.protocol.errors import InvalidParam
 from chat.services.caller import Caller
@@ -14,9 +13,8 @@ from chat.services.server import Server
 from chat.services.sync import extras, since
 from chat.services.sync.answer import Answer, Answering
 from chat.services.sync.extras import DeviceLists
+from chat.services.sync.offline import offline_first
 from chat.services.sync.query import EVERYTHING, Query, Token, parse_token
-from chat.services.sync.since import Plan
-from chat.storage.engine import Transaction
 
 MAX_WAIT_MS = 120_000
 
@@ -82,32 +80,5 @@ def look(server: Server, query: Query) -> Answer:
         return server.store.read(
             lambda tx: Answering(tx, server, query, since.stored(tx, server, query)).answer()
         )
-    return _from_memory(server, query, plan)
-
-
-def _from_memory(server: Server, query: Query, plan: Plan) -> Answer:
-    """The answer to a plan that no statement was needed for; for the rest maybe no other either."""
-    offline = _Offline(server.store)
-    try:
-        return Answering(offline, server, query, plan).answer()
-    except _DatabaseNeeded:
-        pass
-    # Of those who wait for the same room, one reads, and the others find it read.
-    with server.sync.loading(plan.joined[0].room if plan.joined else 0):
-        try:
-            return Answering(offline, server, query, plan).answer()
-        except _DatabaseNeeded:
-            return server.store.read(lambda tx: Answering(tx, server, query, plan).answer())
-
-
-class _DatabaseNeeded(Exception):
-    """What is remembered is not enough."""
-
-
-class _Offline(Transaction):
-    """A transaction for work that needs none."""
-
-    def _refuse(self, *_args: object, **_params: object) -> NoReturn:
-        raise _DatabaseNeeded
-
-    rows = row = run = do = insert = numbers = positions = _refuse
+    room = plan.joined[0].room if plan.joined else 0
+    return offline_first(server, room, lambda tx: Answering(tx, server, query, plan).answer())

@@ -5,7 +5,7 @@ user's rooms have stayed the same; else the database is asked. Either way everyt
 between the token and one upper position, `head`, which becomes the next token.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -155,18 +155,12 @@ def _rooms_changed(changes: Sequence[LoggedChange]) -> bool:
 
 def stored(tx: Transaction, server: Server, query: Query) -> Plan:
     """The plan as the database has it. A token from the future is answered like none."""
-    head, tail = streams.head(tx), server.notifier.tail
-    user_id = query.caller.user_id
+    tail, user_id = server.notifier.tail, query.caller.user_id
+    plan, members = _present(tx, server, user_id)
+    head, user = plan.head, plan.user
     since = query.since.pos if query.since is not None and query.since.pos <= head else 0
-    members = rooms.memberships(tx, user_id)
-    user = UserRooms(
-        {member.room: member.room_id for member in members if member.membership == "join"},
-        _ignored(tx, user_id),
-        head,
-    )
-    _remember(server.sync, user_id, user)
     wanted = [one for one in members if query.filter.room.matches_room(one.room_id)]
-    plan = Plan(since, head, user, [])
+    plan = replace(plan, since=since)
     if since and tail.floor <= since and head <= tail.position:
         plan = replace(
             plan,
@@ -174,6 +168,23 @@ def stored(tx: Transaction, server: Server, query: Query) -> Plan:
             new_devices=_new_devices(tail, user_id, user.joined, since),
         )
     return _with_rooms(tx, server, query, plan, wanted)
+
+
+def present(tx: Transaction, server: Server, user_id: str) -> Plan:
+    """The plan for a client that knows nothing yet, without any room."""
+    return _present(tx, server, user_id)[0]
+
+
+def _present(tx: Transaction, server: Server, user_id: str) -> tuple[Plan, list[LocalMember]]:
+    head = streams.head(tx)
+    members = rooms.memberships(tx, user_id)
+    user = UserRooms(
+        {member.room: member.room_id for member in members if member.membership == "join"},
+        _ignored(tx, user_id),
+        head,
+    )
+    _remember(server.sync, user_id, user)
+    return Plan(0, head, user, []), members
 
 
 def _remember(memory: SyncMemory, user_id: str, user: UserRooms) -> None:
@@ -197,9 +208,11 @@ def _with_rooms(
     new = [member for member in members if member.pos > since]
     outside = [m for m in new if m.membership in OUTSIDE and _is_told(query, since, m)]
     moved = outside + [m for m in new if since and m.membership == "join"]
-    stays = _stays(tx, server, query, since, moved)
+    known_stays = stays(tx, server, query.caller.user_id, {m.room: since for m in moved})
     joined = [member for member in members if member.membership == "join"]
-    known = [m for m in joined if since and (m.room not in stays or stays[m.room].unbroken)]
+    known = [
+        m for m in joined if since and (m.room not in known_stays or known_stays[m.room].unbroken)
+    ]
     spans = [_known_span(server.notifier.tail, query, plan, member) for member in known]
     known_rooms = {member.room for member in known}
     fresh = {member.ev: member for member in joined if member.room not in known_rooms}
@@ -207,8 +220,8 @@ def _with_rooms(
         plan,
         joined=[span for span in spans if span.changes != () or span.whole]
         + _fresh_spans(tx, plan, fresh),
-        left=[_left_span(member, stays[member.room], since) for member in outside],
-        invites=_invites(tx, [m for m in new if m.membership == "invite"], plan.user.ignored),
+        left=[left_span(member, known_stays[member.room], since) for member in outside],
+        invites=unignored(tx, [m for m in new if m.membership == "invite"], plan.user.ignored),
         knocks=[m for m in new if m.membership == "knock"],
     )
 
@@ -240,18 +253,21 @@ class Stay:
         return None
 
 
-def _stays(
-    tx: Transaction, server: Server, query: Query, since: int, members: Sequence[LocalMember]
+def stays(
+    tx: Transaction, server: Server, user_id: str, sinces: Mapping[int, int]
 ) -> dict[int, Stay]:
-    """The stays in the rooms of `members`."""
-    if not members:
+    """The user's stays in rooms since a token each: room → its log position."""
+    if not sinces:
         return {}
-    key = ("m.room.member", query.caller.user_id)
+    key = ("m.room.member", user_id)
     k = state.find_keys(tx, [key])[key]
-    numbers = [member.room for member in members]
-    lows = sync.heads_at(tx, [(room, since) for room in numbers])
+    numbers = list(sinces)
+    lows = sync.heads_at(tx, list(sinces.items()))
     lines = sync.main_lines(tx, numbers)
-    spans = [StateSpan(room, lines[room][0], lows[room, since], lines[room][1]) for room in numbers]
+    spans = [
+        StateSpan(room, lines[room][0], lows[room, sinces[room]], lines[room][1])
+        for room in numbers
+    ]
     found = sync.histories(tx, spans, [(room, k) for room in numbers])
     rows = events.by_numbers(tx, {ev for entries in found.values() for _, ev in entries if ev})
     shown = client_events.load(tx, server.sync.events, rows.values())
@@ -302,7 +318,8 @@ def _is_told(query: Query, since: int, member: LocalMember) -> bool:
     return since > 0 or (query.filter.room.include_leave and not member.forgotten)
 
 
-def _left_span(member: LocalMember, stay: Stay, since: int) -> Span:
+def left_span(member: LocalMember, stay: Stay, since: int) -> Span:
+    """What is to be told of a room that the user is out of."""
     end, farewell = stay.end, stay.entries[-1][0]
     if end is None:  # never joined, or left before: there is only the last event to tell
         return Span(member.room, member.room_id, member.pos, member.pos, farewell=farewell)
@@ -318,7 +335,7 @@ def _left_span(member: LocalMember, stay: Stay, since: int) -> Span:
     )
 
 
-def _invites(
+def unignored(
     tx: Transaction, members: Sequence[LocalMember], ignored: frozenset[str]
 ) -> list[LocalMember]:
     """Invites, without those from users who are ignored."""

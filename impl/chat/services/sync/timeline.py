@@ -387,11 +387,16 @@ class Reader:
             return True
         return self._state.matches_room(room_id) and matches(self._state, event)
 
-    def members_at(self, windows: Sequence[Window]) -> dict[int, dict[str, Shown]]:
-        """The membership events of the senders in each window, at the end that is told of."""
+    def members_at(
+        self, windows: Sequence[Window], users: Mapping[int, Collection[str]] | None = None
+    ) -> dict[int, dict[str, Shown]]:
+        """The membership events of the senders in each window, at the end that is told of.
+
+        `users`: of whom instead, by room.
+        """
         lines = sync.main_lines(self._tx, [window.room for window in windows])
         spans = [StateSpan(w.room, lines[w.room][0], w.start, w.high) for w in windows]
-        keys = self._member_keys({window.room: window.senders for window in windows})
+        keys = self._member_keys(users or {window.room: window.senders for window in windows})
         entries = self._entries_of(spans, list(keys))
         wanted = {self._told_end(entry): keys[entry.room, entry.k] for entry in entries}
         rows = events.by_numbers(self._tx, wanted)
@@ -549,23 +554,34 @@ def shared_key(span: Span, query: Query, ignored: frozenset[str], cap: int) -> H
 
 def timeline_json(window: Window, query: Query, now_ms: int) -> bytes:
     """The `timeline` of a room."""
+    limited = b"true" if window.limited else b"false"
+    return b'{"events":[%b],"limited":%b,"prev_batch":%b}' % (
+        events_json(window, query, now_ms),
+        limited,
+        _encode(window.prev_batch),
+    )
+
+
+def events_json(window: Window, query: Query, now_ms: int) -> bytes:
+    """The events of a timeline, with commas between them."""
     caller = query.caller
     plain = query.filter.event_fields is None
     if plain and caller.user_id not in window.senders and window.shareable:
         if not window.body or now_ms - window.body_ms > BODY_LIFE_MS:
             window.body = _joined_events(window.shown, query, now_ms)
             window.body_ms = now_ms
-        body = window.body
-    else:
-        body = _joined_events(window.shown, query, now_ms)
-    limited = b"true" if window.limited else b"false"
-    prev_batch = _encode(window.prev_batch)
-    return b'{"events":[%b],"limited":%b,"prev_batch":%b}' % (body, limited, prev_batch)
+        return window.body
+    return _joined_events(window.shown, query, now_ms)
 
 
 def state_json(shown: Sequence[Shown], query: Query, now_ms: int) -> bytes:
     """The `state` or `state_after` of a room."""
     return b'{"events":[%b]}' % _joined_events(shown, query, now_ms)
+
+
+def state_events_json(shown: Sequence[Shown], query: Query, now_ms: int) -> bytes:
+    """Events of the state, with commas between them."""
+    return _joined_events(shown, query, now_ms)
 
 
 def _joined_events(shown: Sequence[Shown], query: Query, now_ms: int) -> bytes:

@@ -18,6 +18,7 @@ from chat.storage.schema import (
     people,
     personal,
     rooms,
+    sliding,
     state,
 )
 from chat.storage.schema.base import SCHEMA_LOCK, SEQUENCE_BLOCK, SEQUENCES, column_types, metadata
@@ -28,6 +29,7 @@ __all__ = [
     "SEQUENCE_BLOCK",
     "accounts",
     "column_types",
+    "company",
     "company",
     "encryption",
     "events",
@@ -40,5 +42,6 @@ __all__ = [
     "people",
     "personal",
     "rooms",
+    "sliding",
     "state",
 ]
