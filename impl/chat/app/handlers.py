@@ -60,6 +60,7 @@ from chat.http.extra import (
     health,
     metrics,
     openapi,
+    sliding_sync,
 )
 from chat.http.media import (
     authed_content_repo,
@@ -131,4 +132,5 @@ def register_all(dispatcher: Dispatcher) -> None:
         health=health,
         metrics=metrics,
         openapi=openapi,
+        sliding_sync=sliding_sync,
     )
