@@ -53,3 +53,10 @@ def test_typists_are_those_who_began_and_did_not_end() -> None:
     assert tail.typists == {ALICE: {2}}
     tail.record([LoggedChange(9, Kind.TYPING, 2, ALICE, STOPPED)])
     assert tail.typists == {}
+
+
+def test_what_came_after_a_snapshot_is_left_out() -> None:
+    tail = Tail()
+    tail.record(events(1, 3, 5))
+    assert [change.pos for change in tail.since(1, 0, 3)] == [1, 3]
+    assert tail.since(1, 3, 3) == ()

@@ -63,8 +63,12 @@ class Tail:
         if not of_name:
             del self._of[name]
 
-    def since(self, name: Name, position: int) -> tuple[LoggedChange, ...]:
-        """The changes of a room or user after a position that is not below the floor."""
+    def since(self, name: Name, position: int, upto: int | None = None) -> tuple[LoggedChange, ...]:
+        """The changes of a room or user after a position that is not below the floor.
+
+        `upto` is needed beside a snapshot of the database: the tail may know of later changes,
+        which the snapshot does not show.
+        """
         of_name = self._of.get(name)
         if of_name is None or of_name[-1].pos <= position:
             return ()
@@ -72,7 +76,8 @@ class Tail:
         for change in reversed(of_name):
             if change.pos <= position:
                 break
-            found.append(change)
+            if upto is None or change.pos <= upto:
+                found.append(change)
         return tuple(reversed(found))
 
 

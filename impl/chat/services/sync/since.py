@@ -130,13 +130,15 @@ def remembered(server: Server, query: Query) -> Plan | None:
         if (changes := tail.since(room, token.pos)) and query.filter.room.matches_room(room_id)
     ]
     own = tail.since(query.caller.user_id, token.pos)
-    devices = _new_devices(tail, query.caller.user_id, user.joined, token.pos)
+    devices = _new_devices(tail, query.caller.user_id, user.joined, token.pos, tail.position)
     return Plan(token.pos, tail.position, user, spans, own=own, new_devices=devices)
 
 
-def _new_devices(tail: Tail, user_id: str, joined: Iterable[int], since: int) -> frozenset[str]:
+def _new_devices(
+    tail: Tail, user_id: str, joined: Iterable[int], since: int, upto: int
+) -> frozenset[str]:
     names: list[Name] = [user_id, *joined]
-    changes = [change for name in names for change in tail.since(name, since)]
+    changes = [change for name in names for change in tail.since(name, since, upto)]
     return frozenset(
         change.user_id for change in changes if change.kind is Kind.DEVICE_LIST and change.user_id
     )
@@ -164,8 +166,8 @@ def stored(tx: Transaction, server: Server, query: Query) -> Plan:
     if since and tail.floor <= since and head <= tail.position:
         plan = replace(
             plan,
-            own=tail.since(user_id, since),
-            new_devices=_new_devices(tail, user_id, user.joined, since),
+            own=tail.since(user_id, since, head),
+            new_devices=_new_devices(tail, user_id, user.joined, since, head),
         )
     return _with_rooms(tx, server, query, plan, wanted)
 
@@ -284,7 +286,7 @@ def stays(
 
 def _known_span(tail: Tail, query: Query, plan: Plan, member: LocalMember) -> Span:
     """What lies behind the token in a room in which the user was all the time."""
-    changes = None if plan.own is None else tail.since(member.room, plan.since)
+    changes = None if plan.own is None else tail.since(member.room, plan.since, plan.head)
     return Span(
         member.room,
         member.room_id,

@@ -151,7 +151,7 @@ class Telling:
     def _span(self, member: LocalMember, sent: Sent) -> Span:
         tail, after = self._server.notifier.tail, self._upto(sent)
         known = tail.floor <= after and self._plan.head <= tail.position
-        changes = tail.since(member.room, after) if known else None
+        changes = tail.since(member.room, after, self._plan.head) if known else None
         place = self._chosen.places.get(member.room)
         if place is not None and place.event <= after and place.receipt <= after:
             changes = changes or ()
