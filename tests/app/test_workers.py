@@ -58,14 +58,23 @@ def test_a_worker_that_dies_is_replaced(server: RunningServer) -> None:
     assert get(server, VERSIONS)
 
 
+def figure(server: RunningServer, pattern: str) -> float:
+    """One figure of all workers together."""
+    found = re.search(rf"^{pattern} (\S+)$", get(server, "/_synapse/metrics").decode(), re.M)
+    return float(found[1]) if found else 0.0
+
+
 def test_figures_are_those_of_all_workers_together(server: RunningServer) -> None:
     for _ in range(30):
         get(server, VERSIONS)
-    figures = get(server, "/_synapse/metrics").decode()
-    (count,) = re.findall(
-        r'^chat_http_requests_total\{operation="getVersions",status="200"\} (\S+)$', figures, re.M
-    )
-    assert float(count) == 30
+    answered = r'chat_http_requests_total\{operation="getVersions",status="200"\}'
+    deadline = time.monotonic() + 5  # a worker writes its figures once a second
+    while figure(server, answered) < 30:
+        assert time.monotonic() < deadline
+    assert figure(server, answered) == 30
+    assert figure(server, r'chat_http_request_seconds_count\{operation="getVersions"\}') == 30
+    in_flight = r'chat_http_requests_in_flight\{operation="getMetrics"\}'
+    assert figure(server, in_flight) >= 1
 
 
 def test_a_reload_serves_on(server: RunningServer) -> None:

@@ -16,6 +16,7 @@ from chat.http.dispatch import Dispatcher
 from chat.jobs.runner import Runner
 from chat.jobs.schedule import jobs_of, leased_jobs_of
 from chat.protocol.identifiers import ServerName
+from chat.services import monitoring
 from chat.services.accounts import tokens
 from chat.services.accounts.last_seen import LastSeen
 from chat.services.clock import SystemClock
@@ -47,6 +48,7 @@ def application(config: Config) -> Application:
     register_all(dispatcher)
     authenticators = Authenticators(user=partial(tokens.authenticate, server))
     wsgi = pipeline.Application(Flask("chat"), server, dispatcher, authenticators)
+    monitoring.watch(server)
     runner = Runner(jobs_of(server), leased_jobs_of(server), server.leases)
     runner.start()
 

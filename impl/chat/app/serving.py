@@ -101,6 +101,7 @@ def settings(environment: Mapping[str, str]) -> dict[str, Any]:
         "pidfile": str(config.pid_file) if config.pid_file else None,
         "on_starting": lambda arbiter: _on_starting(config),
         "when_ready": lambda arbiter: _when_ready(config),
+        "child_exit": lambda arbiter, worker: _forget_gauges(worker.pid),
         "on_exit": lambda arbiter: _remove_figures(),
     }
 
@@ -171,6 +172,14 @@ def _share_figures() -> None:
     """Name the folder before prometheus_client is imported: it looks once."""
     if FIGURES_VARIABLE not in os.environ and "prometheus_client" not in sys.modules:
         os.environ[FIGURES_VARIABLE] = tempfile.mkdtemp(prefix="chat-metrics-")
+
+
+def _forget_gauges(pid: int) -> None:
+    """A worker that is gone holds nothing any more; what it has counted stays."""
+    if FIGURES_VARIABLE in os.environ:
+        from prometheus_client import multiprocess  # noqa: PLC0415 - see `_build`
+
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def _remove_figures() -> None:

@@ -35,6 +35,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from chat.app import refusals, serving, wire
 from chat.app.start import StartError
 from chat.config.model import Listener
+from chat.services import hub
 from chat.services.connection import ClientConnection
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
         gc.collect()
         gc.freeze()  # what lives now lives for ever: no need to look at it again
         log.info("serving", extra={"http_parser": serving.http_parser_name(self.cfg)})
+        hub.start()
         while self.alive:
             self.notify()
             self.end_abandoned_waits()
@@ -139,6 +141,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
         for server in servers:
             server.stop(timeout=0)
         self.application.close()
+        hub.stop()
 
     # --- a connection ---
 

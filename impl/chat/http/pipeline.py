@@ -17,7 +17,7 @@ from chat_api.base import RawResponse
 from flask import Flask
 from werkzeug.wrappers import Response
 
-from chat.http import auth, cors, errors, limits, metrics
+from chat.http import auth, cors, errors, limits
 from chat.http.auth import Authenticators, SignedRequest
 from chat.http.body import Body
 from chat.http.context import Context
@@ -26,26 +26,37 @@ from chat.http.errors import NoSuchPath
 from chat.http.responses import StartResponse, json_response, send
 from chat.http.route import Route
 from chat.protocol.errors import ChatError, Unrecognized
+from chat.services import hub, metrics
 from chat.services.server import Server
 
 log = logging.getLogger(__name__)
 
 PREFLIGHT = RawResponse(204)
+NO_OPERATION = metrics.operation("none")
 
 
 class Request:
     """One request on its way through the steps, with what its log lines say."""
 
-    __slots__ = ("environ", "errcode", "id", "method", "operation", "path", "query", "sender")
+    __slots__ = ("counts", "environ", "errcode", "id", "method", "path", "query", "sender", "work")
 
-    def __init__(self, environ: dict[str, Any], number: int) -> None:
+    def __init__(self, environ: dict[str, Any], number: int, work: hub.Work) -> None:
+        self.work = work
+        self.counts = NO_OPERATION
+        self.counts.in_flight += 1
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.path, self.query = target_of(environ)
         self.id = f"{self.method}-{number}"
-        self.operation = "none"
         self.sender: str | None = None
         self.errcode: str | None = None
+
+    def is_for(self, operation_id: str) -> None:
+        """From now on it counts for an operation."""
+        self.work.name = operation_id
+        self.counts.in_flight -= 1
+        self.counts = metrics.operation(operation_id)
+        self.counts.in_flight += 1
 
     def facts(self) -> dict[str, Any]:
         """What names the request in the log; never the query, which may hold a token."""
@@ -72,12 +83,14 @@ class Application:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         started_s = time.perf_counter()
-        request = Request(environ, next(self._numbers))
+        work = hub.begin("none")
+        request = Request(environ, next(self._numbers), work)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("Received request", extra=request.facts())
         response = self._answer(request)
+        hub.end(work)
         took_s = time.perf_counter() - started_s
-        metrics.count_request(request.operation, response.status, took_s)
+        metrics.count_request(request.counts, response.status, took_s, work)
         if log.isEnabledFor(logging.INFO):
             _log_end(request, response, took_s)
         bodiless = request.method == "HEAD"
@@ -111,7 +124,7 @@ class Application:
         except NoSuchPath:
             return self._page(request)
         operation, environ = route.operation, request.environ
-        request.operation = operation.id
+        request.is_for(operation.id)
         listener = environ.get("chat.listener")
         if listener is not None and route.resource not in listener.serves:
             raise Unrecognized("This listener does not offer this")

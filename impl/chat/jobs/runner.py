@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from chat.services import metrics
 from chat.services.leases import BEAT_S, Leases
 from chat.storage.leases import Lease, LeaseLost
 
@@ -94,14 +95,16 @@ class Runner:
 
 def _attempt(name: str, run: Callable[[], None]) -> None:
     try:
-        run()
+        with metrics.job(name):
+            run()
     except Exception:
         log.exception("Job failed", extra={"job": name})
 
 
 def _attempt_leased(job: LeasedJob, lease: Lease) -> None:
     try:
-        job.run(lease)
+        with metrics.job(job.name):
+            job.run(lease)
     except LeaseLost:
         log.info("Lease lost", extra={"job": job.name, "generation": lease.generation})
     except Exception:

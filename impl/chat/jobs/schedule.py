@@ -3,11 +3,12 @@
 from functools import partial
 
 from chat.jobs.runner import Job, LeasedJob
-from chat.services import delayed_events, expiry, typing
+from chat.services import delayed_events, expiry, monitoring, typing
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
 from chat.services.server import Server
 
+FIGURES_INTERVAL_S = 1
 LAST_SEEN_INTERVAL_S = 15
 TYPING_INTERVAL_S = 30  # for notices whose worker is gone; others end by a timer, on time
 REQUESTS_INTERVAL_S = 10
@@ -21,6 +22,7 @@ PROFILES_INTERVAL_S = 10  # for those whose worker is gone
 def jobs_of(server: Server) -> list[Job]:
     """The jobs of every worker."""
     return [
+        Job("write figures", FIGURES_INTERVAL_S, monitoring.write),
         Job("write last seen", LAST_SEEN_INTERVAL_S, partial(server.last_seen.write, server.store)),
     ]
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
+from chat.services import metrics
 from chat.services.connection import ClientConnection
 from chat.services.log_tail import Name, Tail, concerned
 from chat.storage import streams
@@ -34,14 +35,15 @@ REMEMBERED = 200_000  # rooms and users whose last change is kept
 
 
 class _Waiter:
-    """One waiting sync: `wake` is released when it should look again."""
+    """One waiting sync: `wake` is released when it should look again, at `woken_s`."""
 
-    __slots__ = ("names", "wake")
+    __slots__ = ("names", "wake", "woken_s")
 
     def __init__(self, names: Iterable[Name]) -> None:
         self.names = tuple(names)
         self.wake = threading.Lock()
         self.wake.acquire()
+        self.woken_s: float | None = None
 
 
 class Notifier:
@@ -95,6 +97,11 @@ class Notifier:
         return any(after < position <= upto for after, upto in self._gaps)
 
     @property
+    def waiting(self) -> int:
+        """How many syncs wait."""
+        return len(self._waiting)
+
+    @property
     def closed(self) -> bool:
         """Whether the server is closing down."""
         return self._closed
@@ -137,6 +144,8 @@ class Notifier:
                 connection.end_wait = None
             with self._guard:
                 self._remove(waiter)
+        if waiter.woken_s is not None:
+            metrics.note_wake(time.perf_counter() - waiter.woken_s)
         return self.changed_since(user_id, rooms, position)
 
     def _end_wait(self, waiter: _Waiter) -> None:
@@ -162,6 +171,7 @@ class Notifier:
 
     def _wake(self, waiter: _Waiter) -> None:
         self._remove(waiter)
+        waiter.woken_s = time.perf_counter()
         waiter.wake.release()
 
     def _record(self, changes: Sequence[LoggedChange]) -> None:

@@ -199,6 +199,7 @@ class Transaction(ABC):
 
     def __init__(self, store: "Store") -> None:
         self._observer = store.observer
+        self._timed = store.timed
         self.publish = store.publish
         self.state_keys = store.state_keys
         self.callbacks: list[Callable[[], None]] = []
@@ -248,23 +249,29 @@ class _SqliteTransaction(Transaction):
         super().__init__(store)
         self._connection = connection
 
-    def _execute(self, sql: str, params: dict[str, Any]) -> sqlite3.Cursor:
+    def _execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
+        """The rows of the answer, and how many rows were touched."""
         if self._observer is not None:
             self._observer(sql)
         statement = _for_sqlite(sql)
         for name in statement.lists:
             params[name] = msgspec.json.encode(params[name]).decode()
-        return self._connection.execute(statement.sql, params)
+        started_s = time.perf_counter()
+        cursor = self._connection.execute(statement.sql, params)
+        found = cursor.fetchall()
+        if self._timed is not None:
+            self._timed(time.perf_counter() - started_s)
+        return found, cursor.rowcount
 
     def rows(self, sql: str, **params: Value) -> list[Row]:
-        return self._execute(sql, params).fetchall()
+        return self._execute(sql, params)[0]
 
     def row(self, sql: str, **params: Value) -> Row | None:
-        found: list[Row] = self._execute(sql, params).fetchall()
+        found = self._execute(sql, params)[0]
         return found[0] if found else None
 
     def run(self, sql: str, **params: Value) -> int:
-        return self._execute(sql, params).rowcount
+        return self._execute(sql, params)[1]
 
     def do(self, sql: str, **params: Value) -> None:
         self._execute(sql, params)
@@ -315,7 +322,10 @@ class _PostgresTransaction(Transaction):
         self._begun = self._begun or bool(self._deferred)
         message = b";".join([*self._deferred, text])
         self._deferred.clear()
+        started_s = time.perf_counter()
         self._cursor.execute(message)
+        if self._timed is not None:
+            self._timed(time.perf_counter() - started_s)
 
     def rows(self, sql: str, **params: Value) -> list[Row]:
         self._send(self._text(sql, params))
@@ -421,9 +431,9 @@ class Store(ABC):
     """One database. Connections are opened when first needed, so after a server has forked.
 
     `exclusive` is True when no other process can change the database, so that caches may trust
-    themselves. `observer` is called with the text of every statement (tests, metrics), `publish`
-    with what `streams.append` logged, after its commit. `state_keys` remembers interned state keys
-    (see state.py).
+    themselves. `observer` is called with the text of every statement (tests), `timed` with the
+    time that each took, commits included, in seconds; `publish` with what `streams.append` logged,
+    after its commit. `state_keys` remembers interned state keys (see state.py).
     """
 
     exclusive: bool
@@ -431,6 +441,7 @@ class Store(ABC):
     def __init__(self, engine: sqlalchemy.Engine) -> None:
         self._engine = engine
         self.observer: Callable[[str], None] | None = None
+        self.timed: Callable[[float], None] | None = None
         self.publish: Callable[[Sequence[Any]], None] | None = None
         self.state_keys: dict[tuple[str, str], int] = {}
 
@@ -489,6 +500,21 @@ class Store(ABC):
     @abstractmethod
     def set_next_numbers(self, connection: sqlalchemy.Connection, next_: dict[str, int]) -> None:
         """Let the sequences go on from there."""
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many are kept at most."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout(), pool.size()
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work wait for their group."""
+        return 0
+
+    def observe_groups(self, observe: Callable[[int], None]) -> None:
+        """Call `observe` with the size of each group of writes that share a commit."""
 
     @abstractmethod
     def announce(self, channel: str, *, here: bool = False) -> None:
@@ -579,6 +605,13 @@ class SqliteStore(Store):
     def schema_connection(self) -> Iterator[sqlalchemy.Connection]:
         with self._engine.begin() as connection:  # BEGIN IMMEDIATE keeps the others out
             yield connection
+
+    @property
+    def waiting(self) -> int:
+        return self._gathering.waiting
+
+    def observe_groups(self, observe: Callable[[int], None]) -> None:
+        self._gathering.observe = observe
 
     def lift_limits(self, connection: sqlalchemy.Connection) -> None:
         """There are none but the patience for other writers."""
@@ -700,9 +733,12 @@ class SqliteStore(Store):
             return None
         if self._commit_pool is None:
             self._commit_pool = gevent.threadpool.ThreadPool(1)
+        started_s = time.perf_counter()
         committing = self._commit_pool.spawn(connection.commit)
         interruption = uninterrupted(committing.wait)
         committing.get()
+        if self.timed is not None:
+            self.timed(time.perf_counter() - started_s)
         return interruption
 
     def close(self) -> None:

@@ -25,11 +25,14 @@ class _Entry(Generic[J]):
 
 
 class Gathering(Generic[J]):
-    """`run` does a group of at most `limit` jobs; it leaves each outcome with its job."""
+    """`run` does a group of at most `limit` jobs; it leaves each outcome with its job. `observe` is
+    called with the size of each group.
+    """
 
     def __init__(self, run: Callable[[list[J]], None], limit: int) -> None:
         self._run = run
         self._limit = limit
+        self.observe: Callable[[int], None] | None = None
         self._guard = threading.Lock()  # of the two below; never held while waiting
         self._waiting: list[_Entry[J]] = []
         self._led = False  # somebody runs a group, or was woken to do so
@@ -57,6 +60,8 @@ class Gathering(Generic[J]):
     def _lead(self) -> None:
         with self._guard:
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+        if self.observe is not None:
+            self.observe(len(group))
         try:
             self._run([entry.job for entry in group])
         finally:

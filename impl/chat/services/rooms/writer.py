@@ -60,6 +60,15 @@ class Writer:
         self._gathering = Gathering(self._write_pending, BATCH)
         self._known: OrderedDict[int, KnownState] = OrderedDict()
 
+    @property
+    def waiting(self) -> int:
+        """How many drafts wait for their batch."""
+        return self._gathering.waiting
+
+    def observe_batches(self, observe: Callable[[int], None]) -> None:
+        """Call `observe` with the number of drafts of each batch."""
+        self._gathering.observe = observe
+
     def append(self, draft: Draft, txn: Txn | None = None, check: Check | None = None) -> Event:
         """Append one event; a repeat of `txn` returns the first one.
 
