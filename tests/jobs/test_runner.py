@@ -68,7 +68,8 @@ def test_a_leased_job_does_not_run_at_another_worker(store):
 
 def test_typing_notices_of_a_worker_that_is_gone_end(server, clock):
     now_ms = clock.now_ms()
-    server.store.write(lambda tx: receipts.start_typing(tx, 1, "@a:b", now_ms, now_ms + 1000))
+    notice = receipts.TypingNotice(1, "@a:b", now_ms, now_ms + 1000)
+    server.store.write(lambda tx: receipts.put_typing(tx, [notice]))
     clock.advance(seconds=2)
     run(server, "end typing notices")
     assert server.store.read(lambda tx: tx.rows("SELECT * FROM typing")) == []

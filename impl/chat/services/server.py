@@ -1,6 +1,7 @@
 """The record that every service gets: what this server is and has."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chat.config.model import Config
@@ -9,12 +10,14 @@ from chat.protocol.signatures import SigningKey
 from chat.services.accounts.last_seen import LastSeen
 from chat.services.clock import Clock
 from chat.services.leases import Leases
+from chat.services.notices import Notices
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits
 from chat.services.rooms.kept import KeptLists
 from chat.services.sessions import SessionCache
 from chat.services.sync.memory import SyncMemory
 from chat.storage.engine import Store
+from chat.storage.receipts import TypingNotice, put_typing
 
 if TYPE_CHECKING:
     from chat.services.media.files import MediaStore
@@ -39,3 +42,4 @@ class Server:
     media: "MediaStore"
     sync: SyncMemory = field(default_factory=SyncMemory)
     lists: KeptLists = field(default_factory=KeptLists)
+    typing: Notices[TypingNotice] = field(default_factory=partial(Notices, put_typing))

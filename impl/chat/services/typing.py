@@ -1,7 +1,8 @@
 """Typing notices: who is typing in a room right now.
 
 A notice ends when its user says so or sends a message, and else after its timeout: a timer of the
-worker that set it ends all notices whose time is over, so also those of a worker that died.
+worker that set it ends all notices whose time is over, so also those of a worker that died. They
+are written in batches (notices.py).
 
 Spec: client-server-api/#typing-notifications
 """
@@ -12,7 +13,7 @@ from chat.services.caller import Caller
 from chat.services.rooms.joined import joined_room
 from chat.services.server import Server
 from chat.storage import receipts, rooms
-from chat.storage.engine import Transaction
+from chat.storage.receipts import TypingNotice
 
 DEFAULT_TIMEOUT_MS = 30_000
 MAX_TIMEOUT_MS = 120_000
@@ -21,36 +22,29 @@ MAX_TIMEOUT_MS = 120_000
 def start(server: Server, caller: Caller, room_id: str, timeout_ms: int) -> None:
     """Say that the caller is typing, for `timeout_ms` at most. Raises Forbidden, NotFound."""
     timeout_ms = min(timeout_ms, MAX_TIMEOUT_MS)
-    now_ms = server.clock.now_ms()
-
-    def work(tx: Transaction) -> None:
-        room = joined_room(tx, caller, room_id)
-        receipts.start_typing(tx, room, caller.user_id, now_ms, now_ms + timeout_ms)
-
-    server.store.write(work)
+    _put(server, caller, room_id, server.clock.now_ms() + timeout_ms)
     gevent.spawn_later((timeout_ms + 1) / 1000, end_expired, server)
 
 
 def stop(server: Server, caller: Caller, room_id: str) -> None:
     """Say that the caller is not typing. Raises Forbidden, NotFound."""
+    _put(server, caller, room_id, 0)
 
-    def work(tx: Transaction) -> None:
-        receipts.stop_typing(tx, joined_room(tx, caller, room_id), caller.user_id)
 
-    server.store.write(work)
+def _put(server: Server, caller: Caller, room_id: str, until_ms: int) -> None:
+    room = server.store.read(lambda tx: joined_room(tx, caller, room_id), snapshot=False)
+    now_ms = server.clock.now_ms()
+    server.typing.put(server.store, TypingNotice(room, caller.user_id, now_ms, until_ms))
 
 
 def message_sent(server: Server, caller: Caller, room_id: str) -> None:
     """End the notice of a user who has sent what they were typing. Costs nothing without one."""
     if caller.user_id not in server.notifier.tail.typists:
         return
-
-    def work(tx: Transaction) -> None:
-        room = rooms.find(tx, room_id)
-        if room is not None:
-            receipts.stop_typing(tx, room, caller.user_id)
-
-    server.store.write(work)
+    room = server.store.read(lambda tx: rooms.find(tx, room_id), snapshot=False)
+    if room is not None:
+        now_ms = server.clock.now_ms()
+        server.typing.note(server.store, TypingNotice(room, caller.user_id, now_ms, 0))
 
 
 def end_expired(server: Server) -> None:

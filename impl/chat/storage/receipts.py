@@ -1,6 +1,8 @@
 """Read receipts and typing notices, by interned room."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chat.storage import streams
 from chat.storage.engine import Transaction
@@ -68,31 +70,51 @@ def changed(tx: Transaction, rooms: list[tuple[int, int]], upto: int) -> list[Re
     return [Receipt(*row) for row in found]
 
 
-def start_typing(tx: Transaction, room: int, user_id: str, now_ms: int, until_ms: int) -> None:
-    """Say that the user types until `until_ms`; news only for who did not type before."""
-    known = tx.row(
-        "SELECT expires_ts FROM typing WHERE room = :room AND user_id = :user",
-        room=room,
-        user=user_id,
-    )
-    tx.run(
-        "INSERT INTO typing (room, user_id, expires_ts) VALUES (:room, :user, :expires)"
+class TypingNotice(NamedTuple):
+    """At `at_ms` a user says that they type in a room until `until_ms`, or, by 0, no longer."""
+
+    room: int
+    user_id: str
+    at_ms: int
+    until_ms: int
+
+
+def put_typing(tx: Transaction, notices: Sequence[TypingNotice]) -> None:
+    """Store notices, of several for one user and room the last.
+
+    News are only that one begins who did not type, and that one ends who did.
+    """
+    latest = {(notice.room, notice.user_id): notice for notice in notices}
+    known = _typing_until(tx, list(latest))
+    types = {key: notice for key, notice in latest.items() if notice.until_ms}
+    ends = [key for key in latest if key not in types and key in known]
+    tx.do(
+        "INSERT INTO typing (room, user_id, expires_ts)"
+        " SELECT w.room, w.user_id, w.expires_ts"
+        " FROM ROWS(:rows AS room bigint, user_id text, expires_ts bigint) w WHERE true"
         " ON CONFLICT (room, user_id) DO UPDATE SET expires_ts = excluded.expires_ts",
-        room=room,
-        user=user_id,
-        expires=until_ms,
+        rows=[(*key, notice.until_ms) for key, notice in sorted(types.items())],
     )
-    if known is None or known[0] <= now_ms:
-        streams.append(tx, [_typing(room, user_id, streams.STARTED)])
+    tx.do(
+        "DELETE FROM typing WHERE (room, user_id) IN"
+        " (SELECT w.room, w.user_id FROM ROWS(:rows AS room bigint, user_id text) w)",
+        rows=ends,
+    )
+    begins = [key for key, notice in types.items() if known.get(key, 0) <= notice.at_ms]
+    streams.append(
+        tx,
+        [_typing(*key, streams.STARTED) for key in begins]
+        + [_typing(*key, streams.STOPPED) for key in ends],
+    )
 
 
-def stop_typing(tx: Transaction, room: int, user_id: str) -> None:
-    """Say that the user types no longer; no news where they did not type."""
-    stopped = tx.run(
-        "DELETE FROM typing WHERE room = :room AND user_id = :user", room=room, user=user_id
+def _typing_until(tx: Transaction, keys: list[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    found = tx.rows(
+        "SELECT t.room, t.user_id, t.expires_ts FROM ROWS(:keys AS room bigint, user_id text) w"
+        " JOIN typing t ON t.room = w.room AND t.user_id = w.user_id",
+        keys=keys,
     )
-    if stopped:
-        streams.append(tx, [_typing(room, user_id, streams.STOPPED)])
+    return {(room, user_id): expires_ms for room, user_id, expires_ms in found}
 
 
 def _typing(room: int, user_id: str, what: int) -> Change:
