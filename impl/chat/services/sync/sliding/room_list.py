@@ -89,11 +89,11 @@ def _tags(content: str) -> frozenset[str]:
 
 
 def _unchanged(server: Server, user_id: str, as_of: int, head: int, kind: Kind) -> bool:
-    """Whether nothing of this kind happened to the user between two positions."""
+    """Whether nothing of this kind happened to the user between two positions, or after them."""
     tail = server.notifier.tail
-    if as_of < tail.floor or head > tail.position:
+    if min(as_of, head) < tail.floor or head > tail.position:
         return as_of == head
-    changes = tail.since(user_id, as_of)
+    changes = tail.since(user_id, min(as_of, head))
     return not any(change.kind is kind for change in changes)
 
 
