@@ -26,7 +26,7 @@ MAX_READ = 2_000  # events looked at for one page; beyond, the page ends early w
 EVERYTHING = EventFilter()
 
 _ROOM_TOKEN = re.compile(r"t(-?\d{1,19})_(-?\d{1,19})")
-_SYNC_TOKEN = re.compile(r"s(\d{1,18})(?:_\d{1,18})?")
+_SYNC_TOKEN = re.compile(r"s(\d{1,18})(?:_\d{1,18}|~\d{1,16}\.\d{1,18})?")
 
 
 @dataclass(frozen=True, slots=True)
