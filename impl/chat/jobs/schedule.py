@@ -7,12 +7,14 @@ from chat.services import delayed_events, expiry, monitoring, typing
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
 from chat.services.server import Server
+from chat.services.sync.sliding import connections
 
 FIGURES_INTERVAL_S = 1
 LAST_SEEN_INTERVAL_S = 15
 TYPING_INTERVAL_S = 30  # for notices whose worker is gone; others end by a timer, on time
 REQUESTS_INTERVAL_S = 10
 SESSIONS_INTERVAL_S = 300
+CONNECTIONS_INTERVAL_S = 3_600
 UPDATES_INTERVAL_S = 1
 DELAYED_EVENTS_INTERVAL_S = 1
 OLD_DELAYED_EVENTS_INTERVAL_S = 3_600
@@ -46,5 +48,10 @@ def leased_jobs_of(server: Server) -> list[LeasedJob]:
             partial(delayed_events.forget, server),
         ),
         LeasedJob("carry profiles", PROFILES_INTERVAL_S, lambda _: profile_carry.resume(server)),
+        LeasedJob(
+            "end sliding sync connections",
+            CONNECTIONS_INTERVAL_S,
+            lambda _: connections.expire(server),
+        ),
         LeasedJob("end sessions", SESSIONS_INTERVAL_S, partial(expiry.end_sessions, server)),
     ]
