@@ -66,6 +66,7 @@ def make_server(config: Config) -> Server:
     """
     store = open_store(config.database)
     start.lock(store)
+    unsafe.spoil_log(store)
     clock = SystemClock()
     notifier = Notifier(store)
     notifier.start()

@@ -1,6 +1,7 @@
-"""A fault to be found by the crash test: events acknowledged before they are durable.
+"""Faults that tests have to find, or to survive: events acknowledged before they are durable, and
+disorder in the change log (storage/faults.py).
 
-It is on only where the environment says so, and then every start says so in the log.
+They are on only where the environment says so, and then every start says so in the log.
 """
 
 import logging
@@ -11,10 +12,12 @@ from typing import TypeVar, cast
 import gevent
 from gevent.event import AsyncResult
 
-from chat.storage.engine import Store, Transaction
+from chat.storage import faults
+from chat.storage.engine import PostgresStore, Store, Transaction
 
 T = TypeVar("T")
 VARIABLE = "CHAT_TEST_ACKNOWLEDGE_BEFORE_COMMIT"
+LOG_VARIABLE = "CHAT_TEST_LOG_FAULTS"  # their names, with commas
 COMMIT_TAKES_S = 0.05
 
 log = logging.getLogger(__name__)
@@ -48,3 +51,11 @@ def for_writer(store: Store) -> Store:
         return store
     log.critical("events are acknowledged before they are durable", extra={"because": VARIABLE})
     return cast(Store, _Hasty(store))
+
+
+def spoil_log(store: Store) -> None:
+    """Make the faults of the change log that a test asks for; none otherwise."""
+    wished = os.environ.get(LOG_VARIABLE)
+    if wished and isinstance(store, PostgresStore):
+        log.critical("the change log is faulty", extra={"because": LOG_VARIABLE, "how": wished})
+        faults.install(store, wished.split(","))

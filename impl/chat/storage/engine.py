@@ -806,6 +806,7 @@ class PostgresStore(Store):
                 pool_reset_on_return=None,
             )
         )
+        self.transaction = _PostgresTransaction
         self._blocks = _NumberBlocks()
         self._listener: Any = None
         self._name = secrets.token_hex(8)  # tells its own announcements from those of others
@@ -847,7 +848,7 @@ class PostgresStore(Store):
         pooled = self._engine.raw_connection()
         connection: Any = pooled.driver_connection
         connection.autocommit = True  # BEGIN and COMMIT are sent by this module
-        tx = _PostgresTransaction(self, connection, begin, self._blocks)
+        tx = self.transaction(self, connection, begin, self._blocks)
         try:
             result = self._run(work, tx, connection)
             end(tx)

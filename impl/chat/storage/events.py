@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chat.protocol.identifiers import EventId
-from chat.storage.engine import Position, Transaction
+from chat.storage.engine import Transaction
+from chat.storage.positions import Position
 
 
 class Place(NamedTuple):

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from chat.protocol.identifiers import EventId
-from chat.storage.engine import Position, Row, Transaction, Value
+from chat.storage.engine import Row, Transaction, Value
+from chat.storage.positions import Position
 from chat.storage.state import IMPORTED
 
 

@@ -12,7 +12,8 @@ from enum import IntEnum
 from functools import partial
 from typing import NamedTuple
 
-from chat.storage.engine import Position, Transaction
+from chat.storage.engine import Transaction
+from chat.storage.positions import Position
 
 
 class Kind(IntEnum):

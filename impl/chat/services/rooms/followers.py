@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from chat.protocol.event import Event
 from chat.services.rooms.opened import OpenRoom
-from chat.storage.engine import Position, Transaction
+from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
+from chat.storage.positions import Position
 
 
 class Accepted(NamedTuple):
