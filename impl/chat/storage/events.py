@@ -101,6 +101,33 @@ def append(
     tx.insert("event", (*COLUMNS, "json"), full)
 
 
+class Marks(NamedTuple):
+    """Why an event is not shown."""
+
+    rejected: bool = False
+    soft_failed: bool = False
+    outlier: bool = False
+
+
+def store(
+    tx: Transaction,
+    rows: Sequence[EventRow],
+    bodies: Sequence[str],
+    positions: Sequence[Position | None],
+    marks: Sequence[Marks],
+) -> None:
+    """Store events that came from elsewhere, with their JSON and marks, at these positions.
+
+    Those that were outliers until now take the place of what was known of them.
+    """
+    tx.do("DELETE FROM event WHERE ev = ANY(:evs) AND outlier = 1", evs=[row.ev for row in rows])
+    full = [
+        (*row[:_POS], pos, *row[_POS + 1 :], body, *map(int, marked))
+        for row, body, pos, marked in zip(rows, bodies, positions, marks, strict=True)
+    ]
+    tx.insert("event", (*COLUMNS, "json", *Marks._fields), full)
+
+
 def remember_txns(tx: Transaction, sent: Sequence[tuple[Txn, int]], now_ms: int) -> None:
     """Note which events answered which requests."""
     tx.insert(

@@ -15,7 +15,9 @@ before, and counts up to the position `room.auth_pos` of the main line (services
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from chat.storage.engine import Transaction
+from chat.protocol.identifiers import EventId
+from chat.storage.engine import Row, Transaction
+from chat.storage.state import Ref
 
 
 class AuthNode(NamedTuple):
@@ -37,6 +39,69 @@ def _packed(numbers: Iterable[int]) -> str:
 
 def _unpacked(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split()))
+
+
+# --- events as members of the graph ---
+
+
+class Node(NamedTuple):
+    """An event with its place in the graph. `json` is the PDU.
+
+    `before` and `after` are the states around it; None where they are not known (yet), as of an
+    outlier, an event of which nothing is known but itself.
+    """
+
+    ev: int
+    event_id: EventId
+    room: int
+    pos: int | None
+    before: Ref | None
+    after: Ref | None
+    rejected: bool
+    soft_failed: bool
+    outlier: bool
+    json: str
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether clients may ever see it, and others build on it."""
+        return not (self.rejected or self.soft_failed or self.outlier)
+
+
+_NODE = (
+    "ev, event_id, room, pos, before_line, before_pos, after_line, after_pos,"
+    " rejected, soft_failed, outlier, json"
+)
+
+
+def _node(row: Row) -> Node:
+    ev, event_id, room, pos, before_line, before_pos, after_line, after_pos, *flags, json = row
+    before = None if before_line is None else Ref(before_line, before_pos)
+    after = before if after_line is None else Ref(after_line, after_pos)
+    rejected, soft_failed, outlier = map(bool, flags)
+    return Node(ev, event_id, room, pos, before, after, rejected, soft_failed, outlier, json)
+
+
+def nodes_by_id(tx: Transaction, event_ids: Collection[str]) -> list[Node]:
+    """The known events among these IDs."""
+    if not event_ids:
+        return []
+    rows = tx.rows(
+        f"SELECT {_NODE} FROM event WHERE event_id = ANY(:ids)",  # noqa: S608 - columns
+        ids=list(event_ids),
+    )
+    return [_node(row) for row in rows]
+
+
+def nodes(tx: Transaction, evs: Collection[int]) -> list[Node]:
+    """The events with these numbers."""
+    if not evs:
+        return []
+    rows = tx.rows(
+        f"SELECT {_NODE} FROM event WHERE ev = ANY(:evs)",  # noqa: S608 - columns
+        evs=list(evs),
+    )
+    return [_node(row) for row in rows]
 
 
 # --- auth events ---

@@ -17,11 +17,16 @@ from chat.storage.positions import Position
 
 
 class Accepted(NamedTuple):
-    """An event that clients will see, and its room as the batch leaves it."""
+    """An event that clients will see, and its room as the batch leaves it.
+
+    One that is not `live` lies before what was known of the room: nobody hears of it by sync, and
+    nothing is counted for it.
+    """
 
     row: EventRow  # its `pos` is not known yet
     event: Event
     room: OpenRoom
+    live: bool = True
 
 
 Positions = Mapping[int, Position]  # ev → pos; can be written, and not yet be read

@@ -43,7 +43,7 @@ class OpenRoom:
     ) -> None:
         self.room = room
         self.rules = rules_for(room.version)
-        self.changed: dict[StateKey, Entry] = {}
+        self.changed: dict[StateKey, Entry | None] = {}  # None: it vanished
         self._tx = tx
         self._new = new  # the database has no state of it
         self._fetched: dict[StateKey, Entry | None] = {}
