@@ -15,6 +15,7 @@ from conformance.checks import (
     keys,
     knocking,
     legacy,
+    limits,
     login,
     media,
     membership,
@@ -23,6 +24,7 @@ from conformance.checks import (
     push_rules,
     redaction,
     registration,
+    search,
     sending,
     state,
     sync,
@@ -52,6 +54,7 @@ TOPICS = (
     public_rooms,
     user_data,
     user_directory,
+    search,
     ephemeral,
     sync,
     media,
@@ -63,3 +66,5 @@ TOPICS = (
     bad_input,
     everywhere,
 )
+
+LIMITED_TOPICS = (limits,)  # for a server with tight rate limits

@@ -87,6 +87,7 @@ class Contract:
             None if body is None else self._resolve(at, body)[1],
             described.get("example"),
             bool(node.get("x-guests")),
+            any("accessToken" in one for one in node.get("security", [])),
             outcomes(responses),
         )
 

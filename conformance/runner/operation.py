@@ -28,7 +28,8 @@ class Parameter:
 class Operation:
     """An operation; `name` is its method and path, `body` the schema of a JSON body.
 
-    `example` is the API's example of the body, `guests` whether guests may ask for it at all.
+    `example` is the API's example of the body, `guests` whether guests may ask for it at
+    all, `for_users` whether it needs an access token.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Operation:
     body: Json | None
     example: Any
     guests: bool
+    for_users: bool
     outcomes: tuple[str, ...]
 
     @property

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chat_testing.databases import running_postgres
-from chat_testing.running import SHARED_SECRET, running_server
+from chat_testing.running import SHARED_SECRET, running_server, tight_limits
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,13 +21,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m chat_testing.against", description=__doc__)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--workers", type=int, default=1, help="of a server on PostgreSQL")
+    parser.add_argument("--limited", action="store_true", help="with tight rate limits")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     with _database(options.database) as database:
         if database is None:
             print("PostgreSQL is not installed", file=sys.stderr)
             return 1
-        with running_server(database, options.workers, allow_guest_access=True) as server:
+        limits = tight_limits() if options.limited else {}
+        with running_server(database, options.workers, allow_guest_access=True, **limits) as server:
             words = {"URL": server.url, "SECRET": SHARED_SECRET}
             command = [words.get(word, word) for word in options.command]
             status = subprocess.run(command, check=False).returncode

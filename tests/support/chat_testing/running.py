@@ -36,6 +36,13 @@ UNLIMITED = (
     "rc_delayed_event_mgmt",
 )
 NO_LIMIT = {"per_second": 100_000, "burst_count": 100_000}
+TIGHT_LIMIT = {"per_second": 0.01, "burst_count": 4}
+PARTED = {
+    "rc_login": ("address", "account", "failed_attempts"),
+    "rc_joins": ("local",),
+    "rc_invites": ("per_room", "per_user", "per_issuer"),
+    "rc_presence": ("per_user",),
+}
 
 
 def free_port() -> int:
@@ -48,10 +55,8 @@ def free_port() -> int:
 
 def configuration(port: int, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without rate limits, with cheap passwords and open registration."""
-    limits = dict.fromkeys(UNLIMITED, NO_LIMIT)
     return (
-        limits
-        | {
+        {
             "server_name": "localhost",
             "public_baseurl": f"http://127.0.0.1:{port}/",
             "listeners": [
@@ -66,13 +71,20 @@ def configuration(port: int, overrides: Mapping[str, Any]) -> dict[str, Any]:
             "enable_registration_without_verification": True,
             "registration_shared_secret": SHARED_SECRET,
             "bcrypt_rounds": 4,
-            "rc_login": dict.fromkeys(("address", "account", "failed_attempts"), NO_LIMIT),
-            "rc_joins": {"local": NO_LIMIT},
-            "rc_invites": dict.fromkeys(("per_room", "per_user", "per_issuer"), NO_LIMIT),
-            "rc_presence": {"per_user": NO_LIMIT},
         }
+        | _limits(NO_LIMIT)
         | dict(overrides)
     )
+
+
+def tight_limits() -> dict[str, Any]:
+    """A configuration in which every limit is soon reached."""
+    return _limits(TIGHT_LIMIT)
+
+
+def _limits(limit: dict[str, float]) -> dict[str, Any]:
+    parted = {name: dict.fromkeys(parts, limit) for name, parts in PARTED.items()}
+    return dict.fromkeys(UNLIMITED, limit) | parted
 
 
 @dataclass
@@ -82,6 +94,7 @@ class RunningServer:
     folder: Path
     port: int
     environment: dict[str, str]
+    root: Path = ROOT  # of the code that it runs
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -105,7 +118,7 @@ class RunningServer:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -162,16 +175,21 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    database: str | Mapping[str, Any] = "sqlite", workers: int = 1, **overrides: Any
+    database: str | Mapping[str, Any] = "sqlite",
+    workers: int = 1,
+    root: Path = ROOT,
+    **overrides: Any,
 ) -> Iterator[RunningServer]:
     """Serve until the end of the `with` block; `overrides` are top-level configuration keys.
 
-    `database` is "sqlite", or a `database` section such as one for PostgreSQL.
+    `database` is "sqlite", or a `database` section such as one for PostgreSQL; `root` is the
+    checkout whose code it runs.
     """
     if database != "sqlite":
         overrides["database"] = dict(database)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory(prefix="chat-test-") as name:
         server = prepared_server(Path(name), workers, overrides)
+        server.root = root
         server.start()
         try:
             yield server
