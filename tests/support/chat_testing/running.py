@@ -35,8 +35,8 @@ UNLIMITED = (
     "rc_user_directory",
     "rc_delayed_event_mgmt",
 )
-NO_LIMIT = {"per_second": 100_000, "burst_count": 100_000}
-TIGHT_LIMIT = {"per_second": 0.01, "burst_count": 4}
+NO_LIMIT: dict[str, float] = {"per_second": 100_000, "burst_count": 100_000}
+TIGHT_LIMIT: dict[str, float] = {"per_second": 0.01, "burst_count": 4}
 PARTED = {
     "rc_login": ("address", "account", "failed_attempts"),
     "rc_joins": ("local",),
