@@ -1,8 +1,14 @@
 """Questions about several rooms or users at once, for what lists or compares them."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from chat.storage.engine import Transaction
+from chat.storage.events import COLUMNS, EventRow
+from chat.storage.rooms import Summary
+
+_SUMMARY = "s.room, r.room_id, " + ", ".join(f"s.{field}" for field in Summary._fields[2:])
+_EVENT = ", ".join(f"e.{column}" for column in COLUMNS)
 
 
 def account_data_of(tx: Transaction, user_ids: Collection[str], kind: str) -> dict[str, str]:
@@ -28,3 +34,112 @@ def joined_guests(tx: Transaction, room_id: str) -> list[str]:
         room_id=room_id,
     )
     return [user_id for (user_id,) in rows]
+
+
+class Sight(NamedTuple):
+    """A room and what a user is to it; `membership` is None where they are nothing."""
+
+    summary: Summary
+    version: str
+    membership: str | None
+
+
+def sights(tx: Transaction, user_id: str, room_ids: Collection[str]) -> dict[str, Sight]:
+    """The known rooms among these, by ID."""
+    rows = tx.rows(
+        f"SELECT {_SUMMARY}, r.version, m.membership FROM room r"  # noqa: S608 - columns
+        " JOIN room_summary s ON s.room = r.room"
+        " LEFT JOIN local_member m ON m.room = r.room AND m.user_id = :user_id"
+        " WHERE r.room_id = ANY(:room_ids)",
+        user_id=user_id,
+        room_ids=list(room_ids),
+    )
+    return {row[1]: Sight(Summary(*row[:-2]), row[-2], row[-1]) for row in rows}
+
+
+def joined_among(tx: Transaction, user_id: str, room_ids: Collection[str]) -> set[str]:
+    """Those of the rooms to which a user of this server is joined."""
+    if not room_ids:
+        return set()
+    rows = tx.rows(
+        "SELECT r.room_id FROM room r JOIN local_member m ON m.room = r.room"
+        " WHERE r.room_id = ANY(:room_ids) AND m.user_id = :user_id AND m.membership = 'join'",
+        room_ids=list(room_ids),
+        user_id=user_id,
+    )
+    return {room_id for (room_id,) in rows}
+
+
+def children(tx: Transaction, room: int, limit: int) -> list[EventRow]:
+    """The first `limit` of the current `m.space.child` events of a room, oldest first."""
+    rows = tx.rows(
+        f"SELECT {_EVENT} FROM state_key s JOIN state_now n ON n.k = s.k"  # noqa: S608 - columns
+        " JOIN event e ON e.ev = n.ev WHERE n.room = :room AND s.type = 'm.space.child'"
+        " ORDER BY e.pos LIMIT :limit",
+        room=room,
+        limit=limit,
+    )
+    return [EventRow(*row) for row in rows]
+
+
+_IN_COMMON = (
+    "FROM state_key s JOIN state_now b ON b.k = s.k JOIN local_member a ON a.room = b.room"
+    " JOIN room r ON r.room = a.room"
+    " WHERE s.type = 'm.room.member' AND s.state_key = :other AND b.mem = 2"
+    " AND a.user_id = :one AND a.membership = 'join'"
+)
+
+
+def rooms_in_common(
+    tx: Transaction, one: str, other: str, after: int, limit: int
+) -> list[tuple[int, str]]:
+    """(number, ID) of rooms to which both users are joined, in the order of their numbers."""
+    rows = tx.rows(
+        f"SELECT r.room, r.room_id {_IN_COMMON} AND a.room > :after"
+        " ORDER BY a.room LIMIT :limit",
+        one=one,
+        other=other,
+        after=after,
+        limit=limit,
+    )
+    return [(room, room_id) for room, room_id in rows]
+
+
+def count_in_common(tx: Transaction, one: str, other: str) -> int:
+    """To how many rooms both users are joined."""
+    row = tx.row(f"SELECT count(*) {_IN_COMMON}", one=one, other=other)
+    return int(row[0]) if row else 0
+
+
+def by_time(
+    tx: Transaction, room: int, start: tuple[int, int], limit: int, *, backwards: bool
+) -> list[EventRow]:
+    """Events of a room beyond `start`, a pair of (time in ms, event number), nearest first."""
+    sign, order = ("<", "DESC") if backwards else (">", "ASC")
+    rows = tx.rows(
+        f"SELECT {_EVENT} FROM event e WHERE e.room = :room"  # noqa: S608 - columns and words
+        f" AND (e.origin_server_ts, e.ev) {sign} (:ts, :ev)"
+        " AND e.rejected = 0 AND e.soft_failed = 0 AND e.outlier = 0"
+        f" ORDER BY e.origin_server_ts {order}, e.ev {order} LIMIT :limit",
+        room=room,
+        ts=start[0],
+        ev=start[1],
+        limit=limit,
+    )
+    return [EventRow(*row) for row in rows]
+
+
+def arrivals(
+    tx: Transaction, rooms: Collection[int], after: int, upto: int, limit: int
+) -> list[EventRow]:
+    """Events of rooms at log positions in (after, upto], the first `limit` of them in order."""
+    rows = tx.rows(
+        f"SELECT {_EVENT} FROM event e WHERE e.room = ANY(:rooms)"  # noqa: S608 - columns
+        " AND e.pos > :after AND e.pos <= :upto"
+        " AND e.rejected = 0 AND e.soft_failed = 0 AND e.outlier = 0 ORDER BY e.pos LIMIT :limit",
+        rooms=list(rooms),
+        after=after,
+        upto=upto,
+        limit=limit,
+    )
+    return [EventRow(*row) for row in rows]

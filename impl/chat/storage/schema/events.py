@@ -32,6 +32,7 @@ event = Table(
 )
 Index("event_by_room_order", event.c.room, event.c.depth, event.c.pos)
 Index("event_by_sync_order", event.c.room, event.c.pos)
+Index("event_by_time", event.c.room, event.c.origin_server_ts, event.c.ev)
 
 event_txn = Table(  # requests of clients that must not be repeated
     "event_txn",
