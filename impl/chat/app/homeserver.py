@@ -24,6 +24,7 @@ GUNICORN_SETTINGS = Path(__file__).with_name("gunicorn_conf.py")
 # called, because serving needs none of them.
 COMMANDS = {
     "backup": "backup",
+    "check": "check",
     "migrate": "migrate",
     "move-database": "move_database",
     "restore": "restore",

@@ -37,7 +37,7 @@ def a_room(server: Server, *more: Draft, version: str = "12", join_rule: str = "
             None if version == "12" else RoomId(f"!{next(_names)}:a.example"),
             ALICE,
             "m.room.create",
-            {"room_version": version} | ({"creator": ALICE} if version == "10" else {}),
+            {"room_version": version} | ({"creator": ALICE} if int(version) < 11 else {}),
             "",
         ),
         member(ALICE, "join"),

@@ -25,7 +25,7 @@ from chat.services.rooms.opened import Entry, OpenRoom
 from chat.services.rooms.resolution import Known, Resolver
 from chat.storage import events, graph, lines, rooms, state, streams
 from chat.storage.engine import Transaction
-from chat.storage.events import EventRow, Marks
+from chat.storage.events import EventRow, Marks, Txn
 from chat.storage.graph import AuthNode, Missing, Node
 from chat.storage.lines import Entries
 from chat.storage.positions import Position
@@ -79,6 +79,17 @@ class Arrival:
     def room(self) -> Room:
         """The room as the events so far leave it."""
         return self._opened.room
+
+    def event(self, event_id: EventId) -> Event:
+        """An event of the room that is known."""
+        return self._known.event(event_id)
+
+    def state_after(
+        self, event_ids: Sequence[EventId], keys: Collection[StateKey]
+    ) -> dict[StateKey, Event]:
+        """Entries of the state before an event that would follow these."""
+        nodes = [self._known.node(event_id) for event_id in event_ids]
+        return self._events_at(self._resolved(nodes), keys)
 
     # --- what arrives ---
 
@@ -156,7 +167,12 @@ class Arrival:
             return self._given_state(event, entries)
         if {tip.event_id for tip in room.tips} == {node.event_id for node in prev}:
             return Ref(room.main_line, room.head)
-        afters = [node.after for node in prev if node.after is not None]
+        return self._resolved(prev)
+
+    def _resolved(self, nodes: Sequence[Node]) -> Ref:
+        """The state that those after some events resolve to."""
+        room = self.room
+        afters = [node.after for node in nodes if node.after is not None]
         base = max(afters, key=lambda ref: (ref.line == room.main_line, ref.pos))
         changes = self._resolver.resolve([base, *afters])
         return lines.branch(self._tx, room.room, room.main_line, base, changes)
@@ -372,6 +388,14 @@ class Arrival:
             self._derived.take(room, key, previous, event, ev or old[k])
             self._opened.changed[key] = None if event is None else Entry(event, ev)
         state.advance(self._tx, steps, {room.room} if room.imported else ())
+
+    def answers(self, event: Event, txn: Txn, now_ms: int) -> None:
+        """An event that has arrived is the answer to a client's request."""
+        ev = self._known.node(event.event_id).ev
+        row, _, marks = self._rows[ev]
+        row = row._replace(txn_device=txn.device_id, txn_id=txn.txn_id)
+        self._rows[ev] = row, event, marks
+        events.remember_txns(self._tx, [(txn, ev)], now_ms)
 
     # --- redactions ---
 

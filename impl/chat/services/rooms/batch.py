@@ -5,8 +5,9 @@ signed; a refused one leaves no trace. Nothing is written until `flush`, which w
 a number of statements that does not depend on how many drafts there are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
+from functools import partial
 
 from chat.protocol import auth_rules, canonical_json, event_builder, signatures
 from chat.protocol.auth_rules.levels import named_level, power_level_of
@@ -16,20 +17,21 @@ from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import EventId, RoomId, ServerName
 from chat.protocol.room_versions import RoomRules, rules_for
 from chat.protocol.signatures import SigningKey
-from chat.services.rooms import derived
+from chat.services.rooms.derived import Derived
 from chat.services.rooms.followers import Accepted, writes_of
+from chat.services.rooms.merging import MAX_PREV_EVENTS
 from chat.services.rooms.opened import Entry, OpenRoom
-from chat.storage import events, rooms, state, streams
+from chat.storage import events, graph, rooms, state, streams
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow, Txn
-from chat.storage.rooms import LocalMember, Room, Tip
+from chat.storage.graph import AuthNode
+from chat.storage.rooms import Room, Tip
 from chat.storage.state import Step
 from chat.storage.streams import Change, Kind
 
 Lookup = Callable[[StateKey], Event | None]
 Check = Callable[[Lookup], None]
 
-MAX_PREV_EVENTS = 10
 CREATE: StateKey = ("m.room.create", "")
 POWER_LEVELS: StateKey = ("m.room.power_levels", "")
 
@@ -42,6 +44,10 @@ def keys_needed(draft: Draft, rules: RoomRules) -> list[StateKey]:
     return [CREATE, *keys]
 
 
+class Crowded(Forbidden):
+    """A room has so many ends that an event cannot follow them all; see merging.py."""
+
+
 class Batch:
     """Accepted events that wait for `flush`."""
 
@@ -52,7 +58,9 @@ class Batch:
         key: SigningKey,
         now_ms: int,
         size: int,
+        auth_depths: MutableMapping[int, int],
     ) -> None:
+        """`auth_depths`: what is remembered of graph.depths, and will be."""
         self._tx = tx
         self._name = name
         self._key = key
@@ -61,9 +69,9 @@ class Batch:
         self._rows: list[EventRow] = []
         self._events: dict[str, Event] = {}
         self._steps: list[tuple[Step, StateKey]] = []
-        self._members: list[LocalMember] = []
-        self._counts: dict[int, tuple[int, int]] = {}
-        self._summaries: dict[int, dict[str, str | None]] = {}
+        self._derived = Derived(name)
+        self._cited: dict[int, tuple[int, ...]] = {}  # state event → its auth events
+        self._auth_depths = auth_depths
         self._redactions: list[tuple[str, str]] = []
         self._txns: list[tuple[Txn, int]] = []
         self._rooms: dict[int, OpenRoom] = {}
@@ -87,8 +95,11 @@ class Batch:
         """Take a draft into its room; the event that is there now.
 
         Setting state to what the same sender set it to before changes nothing: the event that
-        stands is the answer. Raises AuthRefused, or what `check`, given the current state, raises.
+        stands is the answer. Raises AuthRefused, Crowded, or what `check`, given the current state,
+        raises.
         """
+        if len(room.room.tips) > MAX_PREV_EVENTS:
+            raise Crowded("The room has more ends than an event can follow")
         if check is not None:
             check(room.event)
         standing = _standing(room, draft)
@@ -181,22 +192,14 @@ class Batch:
         number, line, head = room.room.room, room.room.main_line, room.room.head
         mem = state.mem_of(event.type, event.content)
         self._steps.append((Step(number, line, head, 0, ev, mem), event.key))
+        keys = auth_rules.auth_keys(
+            event.type, event.sender, event.state_key, event.content, room.rules
+        )
+        cited = (room.entry(key) for key in keys)
+        self._cited[ev] = tuple(entry.ev for entry in cited if entry is not None)
+        previous = None if replaced is None else replaced.event
+        self._derived.take(room.room, event.key, previous, event, ev)
         room.changed[event.key] = Entry(event, ev)
-        if event.type == "m.room.member":
-            self._take_member(room.room, event, ev, None if replaced is None else replaced.event)
-        elif (field := derived.summary_field(event)) is not None:
-            self._summaries.setdefault(number, {})[field[0]] = field[1]
-
-    def _take_member(self, room: Room, event: Event, ev: int, previous: Event | None) -> None:
-        joined, invited = derived.count_change(previous, event)
-        if joined or invited:
-            so_far = self._counts.get(room.room, (0, 0))
-            self._counts[room.room] = so_far[0] + joined, so_far[1] + invited
-        user_id = event.state_key or ""
-        if user_id.partition(":")[2] == self._name:
-            membership = derived.membership_of(event)
-            member = LocalMember(user_id, room.room, room.room_id, membership, ev, 0, False)
-            self._members.append(member)
 
     # --- writing ---
 
@@ -209,16 +212,16 @@ class Batch:
         opened = list(self._rooms.values())
         rooms.move(self._tx, [room.room for room in opened])
         events.remember_txns(self._tx, self._txns, self._now_ms)
-        for target, redaction in self._redactions:
-            events.redact(self._tx, target, redaction)
         bodies = [_body(self._events[row.event_id]) for row in self._rows]
         positions = streams.append(self._tx, self._changes())[: len(self._rows)]
         events.append(self._tx, self._rows, bodies, positions)
+        for target, redaction in self._redactions:
+            events.redact(self._tx, target, redaction)
         pos_of = {row.ev: pos for row, pos in zip(self._rows, positions, strict=True)}
         for write in writes:
             write(self._tx, pos_of)
-        if self._members:
-            rooms.set_local_members(self._tx, self._members, pos_of)
+        if self._derived.members:
+            rooms.set_local_members(self._tx, self._derived.members, pos_of)
         return opened
 
     def _accepted(self, row: EventRow) -> Accepted:
@@ -231,15 +234,25 @@ class Batch:
         imported = {room.room.room for room in self._rooms.values() if room.room.imported}
         steps = [step._replace(k=ks[key]) for step, key in self._steps]
         state.advance(self._tx, steps, imported)
-        if self._counts:
-            rooms.count_members(self._tx, self._counts)
-        for room, fields in self._summaries.items():
-            rooms.summarise(self._tx, room, fields)
+        self._flush_auth({step.ev: step.k for step in steps})
+        self._derived.flush(self._tx)
+
+    def _flush_auth(self, k_of: Mapping[int, int]) -> None:
+        cited = {one for of_event in self._cited.values() for one in of_event}
+        missing = cited - self._cited.keys() - self._auth_depths.keys()
+        depths = graph.depths(self._tx, missing)
+        nodes = []
+        for ev, auth in self._cited.items():
+            of_auth = (depths.get(one) or self._auth_depths.get(one, 0) for one in auth)
+            depths[ev] = 1 + max(of_auth, default=0)
+            nodes.append(AuthNode(ev, k_of[ev], depths[ev], auth))
+        graph.add_auth(self._tx, nodes)
+        self._tx.after_commit(partial(self._auth_depths.update, depths))
 
     def _changes(self) -> list[Change]:
         """The events first, in their order; then whose list of rooms changed."""
         changes = [Change(Kind.EVENT, row.room, None, row.ev) for row in self._rows]
-        for member in self._members:
+        for member in self._derived.members:
             changes.append(Change(Kind.MEMBERSHIP, member.room, member.user_id, member.ev))
         return changes
 

@@ -10,6 +10,7 @@ from chat.protocol.errors import NotFound
 from chat.protocol.event import Event
 from chat.protocol.identifiers import EventId, RoomId
 from chat.services.rooms.arrivals import Arrival, Fate, Outcome
+from chat.services.rooms.merging import join_ends
 from chat.services.server import Server
 from chat.storage import rooms
 from chat.storage.engine import Transaction
@@ -34,7 +35,10 @@ def receive(
         arrival.flush()
         return taken
 
-    return server.store.write(work)
+    taken = server.store.write(work)
+    if any(outcome.fate is Fate.ACCEPTED for outcome in taken.values()):
+        join_ends(server, room_id)
+    return taken
 
 
 def backfill(

@@ -22,7 +22,8 @@ from chat.protocol.identifiers import ServerName
 from chat.protocol.room_versions import rules_for
 from chat.protocol.signatures import SigningKey
 from chat.services.clock import Clock
-from chat.services.rooms.batch import Batch, Check, keys_needed
+from chat.services.rooms.batch import Batch, Check, Crowded, keys_needed
+from chat.services.rooms.merging import Signer, send_into_crowd
 from chat.services.rooms.opened import KnownState, OpenRoom, fetch
 from chat.storage import events, rooms
 from chat.storage.engine import DatabaseConflict, Store, Transaction
@@ -34,6 +35,7 @@ __all__ = ["Check", "Txn", "Writer"]
 
 BATCH = 50  # drafts in one transaction
 ROOMS_REMEMBERED = 2_000
+AUTH_DEPTHS = 200_000  # remembered
 ENTRIES_REMEMBERED = 300  # of each room
 
 
@@ -58,6 +60,7 @@ class Writer:
         self._key = key
         self._clock = clock
         self._gathering = Gathering(self._write_pending, BATCH)
+        self._auth_depths: dict[int, int] = {}
         self._known: OrderedDict[int, KnownState] = OrderedDict()
 
     @property
@@ -118,10 +121,15 @@ class Writer:
             return
         for pending, outcome in zip(group, outcomes, strict=True):
             pending.outcome = outcome
+            if isinstance(outcome, Crowded):
+                try:
+                    pending.outcome = self._store.write(partial(self._send_into_crowd, pending))
+                except Exception as error:  # a refusal, or a fault of this draft alone
+                    pending.outcome = error
 
     def _write_group(self, group: list[_Pending], tx: Transaction) -> list[Event | Exception]:
         opened = self._open(tx, [pending.draft.room_id or "" for pending in group])
-        batch = Batch(tx, self._name, self._key, self._clock.now_ms(), len(group))
+        batch = self._batch(tx, len(group))
         sent = _sent_before(tx, [pending.txn for pending in group if pending.txn is not None])
         _prefetch(tx, opened, group)
         outcomes: list[Event | Exception] = []
@@ -139,7 +147,7 @@ class Writer:
         also: Callable[[Transaction, Room], None] | None,
         tx: Transaction,
     ) -> list[Event]:
-        batch = Batch(tx, self._name, self._key, self._clock.now_ms(), len(drafts))
+        batch = self._batch(tx, len(drafts))
         first, *others = drafts
         if first.type == "m.room.create":
             room = batch.create_room(first)
@@ -154,6 +162,18 @@ class Writer:
             also(tx, room.room)
         self._finish(tx, batch)
         return written
+
+    def _batch(self, tx: Transaction, size: int) -> Batch:
+        if len(self._auth_depths) > AUTH_DEPTHS:
+            self._auth_depths.clear()
+        return Batch(tx, self._name, self._key, self._clock.now_ms(), size, self._auth_depths)
+
+    def _send_into_crowd(self, pending: _Pending, tx: Transaction) -> Event:
+        draft = pending.draft
+        room = rooms.lock(tx, [draft.room_id or ""])[draft.room_id or ""]
+        signer = Signer(self._name, self._key)
+        now_ms = self._clock.now_ms()
+        return send_into_crowd(tx, room, signer, draft, now_ms, pending.txn, pending.check)[0]
 
     def _open(self, tx: Transaction, room_ids: Sequence[str]) -> dict[str, OpenRoom]:
         locked = rooms.lock(tx, sorted(set(room_ids)))
