@@ -50,10 +50,18 @@ class Traffic:
 class Connection:
     """One client's way to the server, to any of several addresses (host, port)."""
 
-    def __init__(self, ports: Sequence[int], traffic: Traffic, token: str | None = None) -> None:
+    def __init__(
+        self,
+        ports: Sequence[int],
+        traffic: Traffic,
+        token: str | None = None,
+        *,
+        kept: bool = True,
+    ) -> None:
         self._ports = ports
         self._traffic = traffic
         self._token = token
+        self._kept = kept
         self._open: http.client.HTTPConnection | None = None
 
     def try_once(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -67,6 +75,8 @@ class Connection:
             self._open.request(method, path, None if body is None else json.dumps(body), headers)
             answer = self._open.getresponse()
             content = answer.read()
+            if not self._kept:
+                self.close()
         except (OSError, http.client.HTTPException):
             self.close()
             raise
@@ -106,9 +116,11 @@ class Connection:
 class Client(threading.Thread):
     """A user who sends, changes state, joins and leaves, reads, and stores things, all the time."""
 
-    def __init__(self, name: str, ports: Sequence[int], traffic: Traffic) -> None:
+    def __init__(
+        self, name: str, ports: Sequence[int], traffic: Traffic, *, kept: bool = True
+    ) -> None:
         super().__init__(name=name, daemon=True)
-        self._ports, self._traffic = ports, traffic
+        self._ports, self._traffic, self._kept = ports, traffic, kept
         self._stopping = threading.Event()
         self._numbers = itertools.count()
         self._random = random.Random(name)
@@ -125,7 +137,7 @@ class Client(threading.Thread):
         answer = anonymous.request("POST", f"{V3}/register", body)
         anonymous.close()
         self.user_id: str = answer["user_id"]
-        return Connection(self._ports, self._traffic, answer["access_token"])
+        return Connection(self._ports, self._traffic, answer["access_token"], kept=self._kept)
 
     def creates(self) -> str:
         """A new public room's ID."""
@@ -191,11 +203,16 @@ class Client(threading.Thread):
 
 
 class Crowd:
-    """Some clients on a server at 127.0.0.1, on any of `ports`; the list may change meanwhile."""
+    """Some clients on a server at 127.0.0.1, on any of `ports`; the list may change meanwhile.
 
-    def __init__(self, ports: Sequence[int], count: int, name: str = "c") -> None:
+    With `new_connections` each request has one of its own, so that any node may serve it.
+    """
+
+    def __init__(self, ports: Sequence[int], count: int, *, new_connections: bool = False) -> None:
         self.traffic = Traffic()
-        self.clients = [Client(f"{name}{i}", ports, self.traffic) for i in range(count)]
+        self.clients = [
+            Client(f"c{i}", ports, self.traffic, kept=not new_connections) for i in range(count)
+        ]
         shared, visited = self.clients[0].creates(), self.clients[0].creates()
         for client in self.clients:
             client.enter(shared, visited)
