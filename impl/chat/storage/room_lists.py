@@ -1,7 +1,8 @@
 """Questions about several rooms or users at once, for what lists or compares them."""
 
+import json
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chat.storage.engine import Transaction
 from chat.storage.events import COLUMNS, EventRow
@@ -95,8 +96,7 @@ def rooms_in_common(
 ) -> list[tuple[int, str]]:
     """(number, ID) of rooms to which both users are joined, in the order of their numbers."""
     rows = tx.rows(
-        f"SELECT r.room, r.room_id {_IN_COMMON} AND a.room > :after"
-        " ORDER BY a.room LIMIT :limit",
+        f"SELECT r.room, r.room_id {_IN_COMMON} AND a.room > :after ORDER BY a.room LIMIT :limit",
         one=one,
         other=other,
         after=after,
@@ -143,3 +143,49 @@ def arrivals(
         limit=limit,
     )
     return [EventRow(*row) for row in rows]
+
+
+def contents_of_type(
+    tx: Transaction, room: int, event_type: str, limit: int
+) -> list[tuple[str, dict[str, Any]]]:
+    """(state key, content) of the first `limit` entries of one type of a room's current state.
+
+    Entries that were redacted are left out.
+    """
+    rows = tx.rows(
+        "SELECT s.state_key, e.json FROM state_key s JOIN state_now n ON n.k = s.k"
+        " JOIN event e ON e.ev = n.ev WHERE n.room = :room AND s.type = :type"
+        " AND e.redacted_by IS NULL ORDER BY e.pos LIMIT :limit",
+        room=room,
+        type=event_type,
+        limit=limit,
+    )
+    return [(state_key, json.loads(text)["content"]) for state_key, text in rows]
+
+
+def bans(tx: Transaction, room: int, limit: int) -> list[tuple[str, dict[str, Any]]]:
+    """(user, content with the reason) of the newest bans of a room, the oldest of them first."""
+    rows = tx.rows(
+        "SELECT s.state_key, e.json, e.redacted_by FROM state_now n"
+        " JOIN state_key s ON s.k = n.k JOIN event e ON e.ev = n.ev"
+        " WHERE n.room = :room AND n.mem = 0 AND s.type = 'm.room.member'"
+        " AND e.json LIKE :pattern ORDER BY e.pos DESC",
+        room=room,
+        pattern='%"membership":"ban"%',
+    )
+    found = [
+        (user_id, _ban(content, is_redacted=redacted_by is not None))
+        for user_id, text, redacted_by in rows
+        if (content := json.loads(text)["content"]).get("membership") == "ban"
+    ]
+    return list(reversed(found[:limit]))
+
+
+def _ban(content: dict[str, Any], *, is_redacted: bool) -> dict[str, Any]:
+    kept = ("membership",) if is_redacted else ("membership", "reason")
+    return {name: content[name] for name in kept if name in content}
+
+
+def move_aliases(tx: Transaction, old: int, new: int) -> None:
+    """Have the local aliases of a room lead to another one."""
+    tx.do("UPDATE room_alias SET room = :new WHERE room = :old", new=new, old=old)

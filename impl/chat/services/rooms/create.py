@@ -194,7 +194,7 @@ def _drafts(
     profiles: dict[str, dict[str, Any]],
 ) -> list[Draft]:
     creator = UserId(caller.user_id)
-    room_id = None if rules.hashed_room_id else _new_room_id(server)
+    room_id = None if rules.hashed_room_id else new_room_id(server)
     join = membership.profile_content("join", profiles[creator])
     drafts = [
         Draft(room_id, creator, "m.room.create", _create_content(creator, wish, rules), ""),
@@ -212,7 +212,8 @@ def _drafts(
     return drafts
 
 
-def _new_room_id(server: Server) -> RoomId:
+def new_room_id(server: Server) -> RoomId:
+    """A room ID for versions in which the server chooses it."""
     return RoomId(f"!{secrets.token_urlsafe(18)}:{server.name}")
 
 

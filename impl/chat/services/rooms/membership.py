@@ -21,7 +21,7 @@ from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId, parse_room_id, parse_user_id, server_of
 from chat.protocol.room_versions import rules_for
 from chat.services.caller import Caller
-from chat.services.rooms import current_state, directory, preferences
+from chat.services.rooms import current_state, directory, following, preferences
 from chat.services.rooms.batch import Check, Lookup
 from chat.services.rooms.derived import member_key, membership_of
 from chat.services.server import Server
@@ -70,6 +70,7 @@ def join(server: Server, caller: Caller, room_id: str, reason: str | None = None
     server.limits.check_for(caller, "rc_joins_per_room", room_id)
     check = _guests_may_join if caller.is_guest else None
     _append(server, caller.user_id, room_id, caller.user_id, content, check)
+    following.follow(server, caller.user_id, room_id)
 
 
 def knock(server: Server, caller: Caller, room_id: str, reason: str | None = None) -> None:

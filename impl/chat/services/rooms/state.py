@@ -10,7 +10,7 @@ from chat.protocol.event import Event
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId
 from chat.services.caller import Caller
-from chat.services.rooms import client_events, contents, directory, membership, shown
+from chat.services.rooms import client_events, contents, directory, following, membership, shown
 from chat.services.rooms.history import place_of
 from chat.services.rooms.visibility import View, view
 from chat.services.server import Server
@@ -49,6 +49,8 @@ def put(
     event = server.writer.append(draft, txn, check)
     if event_type == "m.room.guest_access":
         membership.expel_guests(server, room_id)
+    elif event_type == MEMBER and content.get("membership") == "join":
+        following.follow(server, caller.user_id, room_id)
     return event
 
 

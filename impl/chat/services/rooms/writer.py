@@ -13,6 +13,7 @@ the same, so is the state.
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from chat.protocol import canonical_json
 from chat.protocol.errors import InvalidParam, NotFound
@@ -34,6 +35,7 @@ from chat.storage.rooms import Room
 __all__ = ["Check", "Txn", "Writer"]
 
 BATCH = 50  # drafts in one transaction
+MAX_CLOSING = 2  # events that end a room
 ROOMS_REMEMBERED = 2_000
 AUTH_DEPTHS = 200_000  # remembered
 ENTRIES_REMEMBERED = 300  # of each room
@@ -49,6 +51,19 @@ class _Pending:
         self.txn = txn
         self.check = check
         self.outcome: Event | Exception = DatabaseConflict("The writer was interrupted")
+
+
+class Succession(Protocol):
+    """How a room is replaced."""
+
+    def drafts(self, tx: Transaction, old: OpenRoom, /) -> Sequence[Draft]:
+        """What the new room begins with, its create event first; may refuse."""
+
+    def closing(self, old: OpenRoom, new_room_id: str, /) -> Sequence[Draft]:
+        """At most MAX_CLOSING events that end the old room."""
+
+    def also(self, tx: Transaction, old: Room, new: Room, /) -> None:
+        """What is written besides."""
 
 
 class Writer:
@@ -106,6 +121,29 @@ class Writer:
         for draft in drafts:
             _check_storable(draft)
         return self._store.write(partial(self._write_all, drafts, also))
+
+    def replace_room(self, room_id: str, succession: Succession) -> str:
+        """Make the successor of a room, all or nothing, with the old room under its lock; its ID.
+
+        Raises NotFound for an unknown room, and as `append`.
+        """
+
+        def work(tx: Transaction) -> str:
+            old = self._open(tx, [room_id]).get(room_id)
+            if old is None:
+                raise NotFound("This server does not know the room")
+            first, *others = succession.drafts(tx, old)
+            batch = self._batch(tx, 1 + len(others) + MAX_CLOSING)
+            new = batch.create_room(first)
+            for draft in others:
+                batch.add(new, draft)
+            for draft in succession.closing(old, new.room.room_id):
+                batch.add(old, draft)
+            succession.also(tx, old.room, new.room)
+            self._finish(tx, batch)
+            return new.room.room_id
+
+        return self._store.write(work)
 
     # --- a batch of drafts ---
 
