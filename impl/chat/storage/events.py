@@ -15,6 +15,7 @@ from typing import NamedTuple
 from chat.protocol.identifiers import EventId
 from chat.storage.engine import Transaction
 from chat.storage.positions import Position
+from chat.storage.state import Ref
 
 
 class Place(NamedTuple):
@@ -56,6 +57,20 @@ class EventRow(NamedTuple):
     def place(self) -> Place:
         """Its place in room order."""
         return Place(self.depth, self.pos or 0)
+
+    @property
+    def before(self) -> Ref | None:
+        """The state before it; None where that is not known (yet)."""
+        if self.before_line is None or self.before_pos is None:
+            return None
+        return Ref(self.before_line, self.before_pos)
+
+    @property
+    def after(self) -> Ref | None:
+        """The state after it, where the state before it is known."""
+        if self.after_line is None or self.after_pos is None:
+            return self.before
+        return Ref(self.after_line, self.after_pos)
 
     @property
     def head(self) -> int:

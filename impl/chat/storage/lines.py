@@ -119,9 +119,24 @@ def gather(
     stops = [stop for path in ways.values() for stop in path.stops]
     at_base = [stop.pos for stop in stops if stop.line == base]
     above = {stop.line for path in ways.values() for stop in _above(path, base)}
-    seen = _rows_between(tx, base, min(at_base), max(at_base), above, ks)
+    low = Ref(base, min(at_base))
+    if ks is not None and base == main_line:
+        return _values(
+            ways, base, set(ks), _rows_of_keys(tx, room, low, max(at_base), above, ks), {}
+        )
+    seen = _rows_between(tx, base, low.pos, max(at_base), above, ks)
     keys = {k for _, k in seen} if ks is None else set(ks)
-    below = at(tx, room, main_line, Ref(base, min(at_base)), keys) if keys else {}
+    below = at(tx, room, main_line, low, keys) if keys else {}
+    return _values(ways, base, keys, seen, below)
+
+
+def _values(
+    ways: Mapping[Ref, Path],
+    base: int,
+    keys: Collection[int],
+    seen: "_Seen",
+    below: Mapping[int, int],
+) -> dict[Ref, Entries]:
     return {
         ref: {k: _value(path, base, k, seen, below) for k in keys} for ref, path in ways.items()
     }
@@ -199,6 +214,26 @@ def _rows_between(
         return {}
     between = {"base": base, "low": low, "high": high} if low < high else {}
     rows = tx.rows(" UNION ALL ".join(parts) + " ORDER BY 3", **between, **params)
+    return _by_line_and_key(rows)
+
+
+def _rows_of_keys(
+    tx: Transaction, room: int, low: Ref, high: int, above: Collection[int], ks: Collection[int]
+) -> _Seen:
+    """Of keys, the entries at a position of the main line, what follows up to `high`, branches."""
+    rows = tx.rows(
+        f"SELECT :line, a.k, :pos, COALESCE(a.ev, 0) FROM ({state.AT} AND n.k = ANY(:ks)) a"  # noqa: S608 - constant
+        " UNION ALL SELECT line, k, pos, ev FROM state_log"
+        " WHERE line = :line AND k = ANY(:ks) AND pos > :pos AND pos <= :high"
+        " UNION ALL SELECT line, k, pos, ev FROM state_log"
+        " WHERE line = ANY(:above) AND k = ANY(:ks) ORDER BY 3",
+        room=room,
+        line=low.line,
+        pos=low.pos,
+        high=high,
+        ks=list(ks),
+        above=list(above),
+    )
     return _by_line_and_key(rows)
 
 

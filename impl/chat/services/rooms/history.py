@@ -16,10 +16,9 @@ from chat.services.caller import Caller
 from chat.services.rooms import client_events, shown
 from chat.services.rooms.visibility import View, view, visible
 from chat.services.server import Server
-from chat.storage import events, state
+from chat.storage import events, lines, state
 from chat.storage.engine import Transaction
 from chat.storage.events import END, START, EventRow, Place
-from chat.storage.state import Ref
 
 MAX_EVENTS = 1_000  # of one page
 MAX_READ = 2_000  # events looked at for one page; beyond, the page ends early with a token
@@ -243,8 +242,7 @@ class _Reader:
 
     def state_at(self, row: EventRow, around: Sequence[EventRow]) -> list[bytes]:
         """The state after an event as JSON; lazily, members are only the senders `around` it."""
-        ref = Ref(self._view.room.main_line, row.head)
-        evs = state.at(self._tx, self._view.room.room, ref).values()
+        evs = self._entries(row, None).values()
         rows = list(events.by_numbers(self._tx, list(evs)).values())
         if self._filter.lazy_load_members:
             senders = {one.sender for one in around}
@@ -255,11 +253,15 @@ class _Reader:
     def _members_at(self, row: EventRow, around: Sequence[EventRow]) -> list[bytes]:
         keys = [("m.room.member", sender) for sender in {one.sender for one in around}]
         ks = state.find_keys(self._tx, keys).values()
-        ref = Ref(self._view.room.main_line, row.head)
-        evs = state.at(self._tx, self._view.room.room, ref, list(ks)).values()
+        evs = self._entries(row, list(ks)).values()
         rows = events.by_numbers(self._tx, list(evs)).values()
         ordered = sorted(rows, key=lambda one: one.place)
         return shown.show_state(self._tx, self._cache, self._view.room.room_id, ordered)
+
+    def _entries(self, row: EventRow, ks: list[int] | None) -> dict[int, int]:
+        """The state after an event."""
+        room, after = self._view.room, row.after
+        return {} if after is None else lines.at(self._tx, room.room, room.main_line, after, ks)
 
 
 def place_of(tx: Transaction, room: int, text: str) -> Place:

@@ -6,13 +6,16 @@ Spec: client-server-api/#room-history-visibility
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
+from operator import itemgetter
 
 from chat.protocol.errors import Forbidden, NotFound
+from chat.protocol.event import StateKey
 from chat.services.rooms import client_events
 from chat.services.rooms.client_events import EventCache
-from chat.storage import events, rooms, state
+from chat.storage import events, lines, rooms, state
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
 from chat.storage.rooms import Room
@@ -93,59 +96,78 @@ def _contents(tx: Transaction, cache: EventCache, evs: Sequence[int]) -> dict[in
     return {ev: value for ev, value in found.items() if value}
 
 
-class _Interval:
-    """The values of one key of the state over positions of the main line."""
+Entry = Callable[[Ref, int], int]
 
-    def __init__(self, entries: list[tuple[int, int]], values: dict[int, str], default: str):
-        self._starts = [pos for pos, _ in entries]
-        self._values = [values.get(ev, default) for _, ev in entries]
 
-    def at(self, pos: int) -> str:
-        """The value at a position."""
-        return self._values[bisect_right(self._starts, pos) - 1]
+def entries_around(
+    tx: Transaction, room: int, main_line: int, rows: Iterable[EventRow], ks: Sequence[int]
+) -> Entry:
+    """A look-up of what keys hold in the states before and after events, 0 for nothing.
+
+    One statement; two more where an event lies beside the main line.
+    """
+    refs = {ref for row in rows for ref in (row.before, row.after) if ref is not None}
+    if any(ref.line != main_line for ref in refs):
+        found = lines.gather(tx, room, main_line, refs, ks)
+        return lambda ref, k: found[ref].get(k, 0)
+    low, high = min(ref.pos for ref in refs), max(ref.pos for ref in refs)
+    histories = state.history(tx, room, main_line, ks, low, high)
+
+    def entry(ref: Ref, k: int) -> int:
+        entries = histories.get(k, [(low, 0)])
+        return entries[bisect_right(entries, ref.pos, key=itemgetter(0)) - 1][1]
+
+    return entry
 
 
 def visible(
     tx: Transaction, cache: EventCache, seen_by: View, rows: Sequence[EventRow]
 ) -> list[EventRow]:
     """Those of the events of one room that the user may see, in their order."""
-    if not rows:
-        return []
-    judge = _judge(tx, cache, seen_by, rows)
-    return [row for row in rows if judge(row)]
+    seen = memberships_at(tx, cache, seen_by, rows)
+    return [row for row in rows if row.ev in seen]
+
+
+def memberships_at(
+    tx: Transaction, cache: EventCache, seen_by: View, rows: Sequence[EventRow]
+) -> dict[int, str]:
+    """Event number → the user's membership once the event was in, of those that they may see."""
+    placed = [row for row in rows if row.before is not None and row.pos is not None]
+    if not placed:  # hidden ones have no position
+        return {}
+    judge = _judge(tx, cache, seen_by, placed)
+    found = ((row.ev, judge(row)) for row in placed)
+    return {ev: membership for ev, membership in found if membership is not None}
 
 
 def _judge(
     tx: Transaction, cache: EventCache, seen_by: View, rows: Sequence[EventRow]
-) -> Callable[[EventRow], bool]:
+) -> Callable[[EventRow], str | None]:
     room = seen_by.room
     member = ("m.room.member", seen_by.user_id)
-    keys = state.find_keys(tx, [HISTORY_VISIBILITY, member])
-    low = min(row.before_pos or 0 for row in rows)
-    high = max(row.head for row in rows)
-    found = state.history(tx, room.room, room.main_line, list(keys.values()), low, high)
-    contents = _contents(tx, cache, [ev for entries in found.values() for _, ev in entries])
-    nothing = [(low, 0)]
-    visibilities = _Interval(
-        found.get(keys.get(HISTORY_VISIBILITY, 0), nothing), contents, "shared"
-    )
-    memberships = _Interval(found.get(keys.get(member, 0), nothing), contents, "leave")
+    found = state.find_keys(tx, [HISTORY_VISIBILITY, member])
+    keys = {key: found.get(key, 0) for key in (HISTORY_VISIBILITY, member)}
+    entry = entries_around(tx, room.room, room.main_line, rows, list(found.values()))
+    refs = {ref for row in rows for ref in (row.before, row.after) if ref is not None}
+    evs = {entry(ref, k) for ref in refs for k in found.values()}
+    contents = _contents(tx, cache, [ev for ev in evs if ev])
     joined_until = FOREVER
     if seen_by.membership != "join":
         joined_until = _last_joined_until(tx, cache, room, seen_by.user_id)
 
-    def judge(row: EventRow) -> bool:
-        if row.before_line != room.main_line or row.before_pos is None:
-            return False
-        rules = {visibilities.at(row.before_pos)}
-        stays = {memberships.at(row.before_pos)}
-        # What an event changes counts as it was before or as it is after, whichever shows more.
-        if (row.type, row.state_key) == HISTORY_VISIBILITY:
-            rules.add(visibilities.at(row.head))
-        elif (row.type, row.state_key) == member:
-            stays.add(memberships.at(row.head))
-        joined_later = row.before_pos < joined_until
-        return any(shows(rule, stay, joined_later=joined_later) for rule in rules for stay in stays)
+    def values(row: EventRow, key: StateKey, default: str) -> list[str]:
+        """What an event changes counts as it was before or as it is after, what shows more."""
+        around = (row.before, row.after) if (row.type, row.state_key) == key else (row.before,)
+        return [contents.get(entry(ref, keys[key]), default) for ref in around if ref is not None]
+
+    def judge(row: EventRow) -> str | None:
+        rules = values(row, HISTORY_VISIBILITY, "shared")
+        stays = values(row, member, "leave")
+        then = row.before_pos if row.before_line == room.main_line else row.head
+        joined_later = (then or 0) < joined_until
+        pairs = product(rules, stays)
+        is_shown = any(shows(rule, stay, joined_later=joined_later) for rule, stay in pairs)
+        return stays[-1] if is_shown else None
 
     return judge
 
