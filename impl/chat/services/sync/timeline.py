@@ -61,7 +61,8 @@ class Window:
 
     `start` and `high` are positions on the room's main `line` before the first event and at the
     end. `facts` are there for the summary where it may have changed. `members`: membership events
-    of the senders at `start`, None while nobody asked for them.
+    of the senders at `start`, None while nobody asked for them. `gone`: keys that are no longer in
+    the state, where that at the end was asked for.
     """
 
     room: int
@@ -72,6 +73,7 @@ class Window:
     start: int
     high: int
     state: list[Shown] = field(default_factory=list)
+    gone: list[StateKey] = field(default_factory=list)
     names_changed: bool = False
     shareable: bool = False
     facts: "Facts | None" = None
@@ -106,6 +108,7 @@ class _Draft:
         self.stepped = False  # the main line moved
         self.own_steps = True  # every step of the main line was that of a kept event
         self.judged = False
+        self.gone: list[EventRow] = []  # what is no longer in the state
         self.names_changed = False
 
     def take(self, timeline: sync.Timeline, kept: Mapping[int, tuple[ClientEvent, str]]) -> None:
@@ -121,7 +124,8 @@ class _Draft:
                 part.append(_Kept(row, *kept[row.ev], before))
             if row.head != before:
                 self.stepped = True
-                if row.ev not in kept or row.after_pos != before + 1:
+                # Steps that came of resolving branches (main_pos) are nobody's own.
+                if row.ev not in kept or row.main_pos or row.after_pos != before + 1:
                     self.own_steps = False
             self.names_changed = self.names_changed or row.type in NAMING
             before = row.head
@@ -283,22 +287,22 @@ class Reader:
             spans[room] = StateSpan(room, line, draft.start, draft.high)
         whole = [span for room, span in spans.items() if drafts[room].span.whole]
         changed = [span for room, span in spans.items() if not drafts[room].span.whole]
-        firsts = self._changed_keys(drafts, changed)
+        since = self._since_tokens(drafts, changed)
+        # (room, key number) → main line position of the first change since the token
+        firsts = sync.changed_keys(self._tx, since) if since else {}
         entries = self._whole_states(drafts, whole, heroes)
-        entries += self._entries_of(changed, list(firsts))
+        entries += self._entries_of(since if self._query.state_after else changed, list(firsts))
         return self._sections(drafts, entries, firsts)
 
-    def _changed_keys(
+    def _since_tokens(
         self, drafts: Mapping[int, _Draft], spans: Sequence[StateSpan]
-    ) -> dict[tuple[int, int], int]:
-        """(room, key number) → main line position of the first change since the token."""
+    ) -> list[StateSpan]:
+        """The same spans, each from where the main line stood at the client's token."""
         if not spans:
-            return {}
+            return []
         places = {span.room: (span.room, drafts[span.room].span.after) for span in spans}
         lows = sync.heads_at(self._tx, list(places.values()))
-        return sync.changed_keys(
-            self._tx, [span._replace(low=lows[places[span.room]]) for span in spans]
-        )
+        return [span._replace(low=lows[places[span.room]]) for span in spans]
 
     def _entries_of(
         self, spans: Sequence[StateSpan], keys: Sequence[tuple[int, int]]
@@ -349,6 +353,9 @@ class Reader:
         in_timeline = {room: _keys_of(draft.kept) for room, draft in drafts.items()}
         chosen: dict[int, list[EventRow]] = {}
         for entry in entries:
+            if self._query.state_after and not entry.high_ev:
+                drafts[entry.room].gone.append(rows[entry.low_ev])
+                continue
             ev = self._choice(drafts[entry.room], entry, in_timeline[entry.room], firsts, rows)
             if ev and self._tells(drafts[entry.room].span.room_id, loaded[ev]):
                 chosen.setdefault(entry.room, []).append(rows[ev])
@@ -461,6 +468,7 @@ class Reader:
             start=draft.start,
             high=draft.high or 0,
             state=section,
+            gone=[(row.type, row.state_key or "") for row in draft.gone],
             names_changed=draft.names_changed or draft.cut is not None,
             shareable=span.steady and not span.whole and not draft.judged,
             senders=frozenset(one.event.sender for one in shown),

@@ -11,9 +11,10 @@ from chat.protocol.event import StateKey
 from chat.services.rooms import client_events
 from chat.services.rooms.client_events import ClientEvent, EventCache
 from chat.services.rooms.visibility import shows
-from chat.storage import events, state, sync
+from chat.storage import events, lines, state, sync
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
+from chat.storage.state import Ref
 from chat.storage.sync import StateSpan
 
 HISTORY_VISIBILITY: StateKey = ("m.room.history_visibility", "")
@@ -43,15 +44,22 @@ def visible(
     """
     member_key = ("m.room.member", user_id)
     keys = state.find_keys(tx, [HISTORY_VISIBILITY, member_key])
-    lines = {room: line for room, (line, _, _) in sync.main_lines(tx, timelines).items()}
-    histories = _histories(tx, cache, timelines, lines, list(keys.values()))
-    found = {}
+    main = {room: line for room, (line, _, _) in sync.main_lines(tx, timelines).items()}
+    found: dict[int, str] = {}
+    straight = {}
     for room, rows in timelines.items():
+        straight[room] = [row for row in rows if row.before_line == main[room]]
+        branched = [row for row in rows if row.before_line not in (main[room], None)]
+        if branched:
+            found |= _visible_on_branches(tx, cache, main[room], branched, keys, member_key)
+    straight = {room: rows for room, rows in straight.items() if rows}
+    histories = _histories(tx, cache, straight, main, list(keys.values()))
+    for room, rows in straight.items():
         settings = histories.get((room, keys.get(HISTORY_VISIBILITY, 0)), _History((), {}))
         members = histories.get((room, keys.get(member_key, 0)), _History((), {}))
         for row in rows:
             membership = _membership_if_visible(row, settings, members, member_key)
-            if membership is not None and row.before_line == lines[room]:
+            if membership is not None:
                 found[row.ev] = membership
     return found
 
@@ -60,13 +68,13 @@ def _histories(
     tx: Transaction,
     cache: EventCache,
     timelines: Mapping[int, Sequence[EventRow]],
-    lines: Mapping[int, int],
+    main: Mapping[int, int],
     ks: list[int],
 ) -> dict[tuple[int, int], _History]:
     spans = [
         StateSpan(
             room,
-            lines[room],
+            main[room],
             min(row.before_pos or 0 for row in rows),
             max(row.head for row in rows),
         )
@@ -78,18 +86,63 @@ def _histories(
     return {key: _History(of_key, shown) for key, of_key in entries.items()}
 
 
+def _visible_on_branches(
+    tx: Transaction,
+    cache: EventCache,
+    main_line: int,
+    rows: Sequence[EventRow],
+    keys: Mapping[StateKey, int],
+    member_key: StateKey,
+) -> dict[int, str]:
+    """As `visible`, of events of one room whose states lie beside its main line."""
+    refs = {Ref(row.before_line or 0, row.before_pos or 0) for row in rows}
+    states = lines.gather(tx, rows[0].room, main_line, refs, list(keys.values()))
+    numbers = {ev for entries in states.values() for ev in entries.values() if ev}
+    numbers |= {row.ev for row in rows if row.state_key is not None}
+    shown = client_events.load(tx, cache, events.by_numbers(tx, numbers).values())
+    found = {}
+    for row in rows:
+        before = states[Ref(row.before_line or 0, row.before_pos or 0)]
+        setting, member = (
+            shown.get(before.get(keys.get(key, 0), 0)) for key in (HISTORY_VISIBILITY, member_key)
+        )
+        after = shown.get(row.ev)
+        membership = _shows(row, member_key, (setting, after), (member, after))
+        if membership is not None:
+            found[row.ev] = membership
+    return found
+
+
 def _membership_if_visible(
     row: EventRow, settings: _History, members: _History, member_key: StateKey
 ) -> str | None:
     before = row.before_pos or 0
-    memberships = [_membership(members.at(before))]
-    visibilities = [_visibility(settings.at(before))]
+    return _shows(
+        row,
+        member_key,
+        (settings.at(before), settings.at(row.head)),
+        (members.at(before), members.at(row.head)),
+    )
+
+
+def _shows(
+    row: EventRow,
+    member_key: StateKey,
+    settings: tuple[ClientEvent | None, ClientEvent | None],
+    members: tuple[ClientEvent | None, ClientEvent | None],
+) -> str | None:
+    """The user's membership at an event that they may see.
+
+    Of the room's setting and of the user's membership: what there was before, and what after.
+    """
+    memberships = [_membership(members[0])]
+    visibilities = [_visibility(settings[0])]
     if row.state_key is not None:
         # What an event changes counts as it was before or as it is after, whichever shows more.
         if (row.type, row.state_key) == member_key:
-            memberships.append(_membership(members.at(row.head)))
+            memberships.append(_membership(members[1]))
         elif (row.type, row.state_key) == HISTORY_VISIBILITY:
-            visibilities.append(_visibility(settings.at(row.head)))
+            visibilities.append(_visibility(settings[1]))
     pairs = product(visibilities, memberships)
     if any(shows(rule, stay, joined_later=True) for rule, stay in pairs):
         return memberships[-1]

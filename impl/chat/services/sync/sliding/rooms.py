@@ -298,6 +298,15 @@ class Telling:
         ]
         return [*chosen, *members, *self._farewell(task, window)]
 
+    def _gone(self, task: Task, window: Window) -> list[bytes]:
+        """Stubs of what is no longer in the state. Spec: MSC4186, `StateStub`"""
+        required = task.wish.required
+        return [
+            _encode({"type": kind, "state_key": state_key})
+            for kind, state_key in window.gone
+            if required.wants(kind, state_key) or (required.lazy and kind == MEMBER)
+        ]
+
     def _farewell(self, task: Task, window: Window) -> list[Shown]:
         """The user's own membership event in a room of whose state nothing else is theirs to see.
 
@@ -332,13 +341,14 @@ class Telling:
     def _add_events(
         self, fields: dict[str, bytes], task: Task, window: Window, members: Sequence[Shown]
     ) -> None:
-        section = self._state(task, window, members)
-        if not (window.shown or section or window.limited or task.initial):
-            return
         query = self._query(task.wish)
-        if section:
-            shown = timeline.state_events_json(section, query, self._now_ms)
-            fields["required_state"] = b"[%b]" % shown
+        section = self._state(task, window, members)
+        state = [timeline.state_events_json(section, query, self._now_ms)] if section else []
+        state += self._gone(task, window)
+        if not (window.shown or state or window.limited or task.initial):
+            return
+        if state:
+            fields["required_state"] = b"[%b]" % b",".join(state)
         if window.shown:
             shown = timeline.events_json(window, query, self._now_ms)
             fields["timeline"] = b"[%b]" % shown
