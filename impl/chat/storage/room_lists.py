@@ -189,3 +189,14 @@ def _ban(content: dict[str, Any], *, is_redacted: bool) -> dict[str, Any]:
 def move_aliases(tx: Transaction, old: int, new: int) -> None:
     """Have the local aliases of a room lead to another one."""
     tx.do("UPDATE room_alias SET room = :new WHERE room = :old", new=new, old=old)
+
+
+def account_data_in(tx: Transaction, user_id: str, room: int) -> list[tuple[str, str]]:
+    """(type, content as JSON text) of a user's account data for a room, 0 for the global one."""
+    rows = tx.rows(
+        "SELECT type, content FROM account_data WHERE user_id = :user_id AND room = :room"
+        " ORDER BY type",
+        user_id=user_id,
+        room=room,
+    )
+    return [(kind, content) for kind, content in rows]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chat.protocol.errors import Forbidden, InvalidParam, NotFound
+from chat.services import account_data
 from chat.services.caller import Caller
 from chat.services.rooms import history, membership, send, state
 from chat.services.rooms.create import Wish, create_room
@@ -14,6 +15,7 @@ from chat.services.server import Server
 from chat.storage import streams
 from chat_testing.callers import a_user
 from chat_testing.databases import statements
+from chat_testing.servers import FakeClock
 
 PUBLIC = Wish(preset="public_chat")
 
@@ -377,3 +379,32 @@ def test_a_page_costs_a_fixed_number_of_statements(
     cold = cost(50)
     assert cold <= 9
     assert cost(50) == cost(5) <= 6
+
+
+def test_events_tell_their_age_and_what_the_reader_was(
+    server: Server, alice: Caller, bob: Caller, clock: FakeClock
+) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    before = say(server, alice, room_id, "before")
+    membership.join(server, bob, room_id)
+    say(server, alice, room_id, "after")
+    clock.advance(seconds=2)
+    shown = [json.loads(one) for one in page(server, bob, room_id).events[:3]]
+    told = [(one["unsigned"]["age"], one["unsigned"]["membership"]) for one in shown]
+    assert told == [(2_000, "join"), (2_000, "join"), (2_000, "leave")]
+    assert shown[1]["state_key"] == bob.user_id  # the event itself counts
+    one = json.loads(history.event(server, bob, room_id, before))
+    assert (one["unsigned"]["age"], one["unsigned"]["membership"]) == (2_000, "leave")
+
+
+def test_messages_of_the_ignored_are_left_out(server: Server, alice: Caller, bob: Caller) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    membership.join(server, bob, room_id)
+    ignored = say(server, alice, room_id, "ignored")
+    say(server, bob, room_id, "own")
+    content = {"ignored_users": {alice.user_id: {}, bob.user_id: {}}}
+    account_data.put(server, bob.user_id, None, "m.ignored_user_list", content)
+    assert bodies(page(server, bob, room_id).events) == ["own"]
+    kinds = {json.loads(one)["type"] for one in page(server, bob, room_id).events}
+    assert "m.room.create" in kinds  # state is shown
+    assert json.loads(history.event(server, bob, room_id, ignored))["event_id"] == ignored

@@ -13,8 +13,9 @@ import msgspec
 from chat.protocol.errors import BadJson, Forbidden, InvalidParam, NotFound
 from chat.protocol.filters import EventFilter, compile_event_filter
 from chat.services.caller import Caller
-from chat.services.rooms import client_events, shown
-from chat.services.rooms.visibility import View, view, visible
+from chat.services.rooms import client_events, preferences, shown
+from chat.services.rooms.shown import Moment
+from chat.services.rooms.visibility import View, memberships_at, view, visible
 from chat.services.server import Server
 from chat.storage import events, lines, state
 from chat.storage.engine import Transaction
@@ -106,6 +107,16 @@ def messages(
     return server.store.read(work)
 
 
+def latest(
+    tx: Transaction, server: Server, caller: Caller, seen_by: View, limit: int
+) -> tuple[list[bytes], str]:
+    """The newest visible events as JSON, the newest last, and the token before them."""
+    reader = _Reader(tx, server, caller, seen_by, EVERYTHING)
+    rows, end = reader.page(END, START, min(limit, MAX_EVENTS), backwards=True)
+    start = end or (just_before(rows[-1]) if rows else START)
+    return reader.show(rows)[::-1], token(start)
+
+
 def event(server: Server, caller: Caller, room_id: str, event_id: str) -> bytes:
     """One event as JSON. Raises NotFound also for what the caller may not see.
 
@@ -156,6 +167,25 @@ def context(
     return server.store.read(work)
 
 
+def around(
+    tx: Transaction,
+    server: Server,
+    caller: Caller,
+    seen_by: View,
+    row: EventRow,
+    before_limit: int,
+    after_limit: int,
+) -> tuple[list[EventRow], list[EventRow], str, str]:
+    """Visible events before an event, latest first, and after it, and the tokens beyond both."""
+    reader = _Reader(tx, server, caller, seen_by, EVERYTHING)
+    place = just_before(row)
+    before, start = reader.page(place, START, min(before_limit, MAX_EVENTS), backwards=True)
+    after, end = reader.page(row.place, END, min(after_limit, MAX_EVENTS), backwards=False)
+    newest = after[-1] if after else row
+    first = start or (just_before(before[-1]) if before else place)
+    return before, after, token(first), token(end or newest.place)
+
+
 def _visible_event(
     tx: Transaction, server: Server, caller: Caller, room_id: str, event_id: str
 ) -> tuple[View, EventRow]:
@@ -187,6 +217,9 @@ class _Reader:
         self._caller = caller
         self._view = seen_by
         self._filter = event_filter
+        self._now_ms = server.clock.now_ms()
+        self._memberships: dict[int, str] = {}
+        self._ignored: frozenset[str] | None = None
         self.newest = START
 
     def page(
@@ -216,7 +249,9 @@ class _Reader:
         return found, start
 
     def _chosen(self, rows: Sequence[EventRow]) -> list[EventRow]:
-        rows = visible(self._tx, self._cache, self._view, rows)
+        seen = memberships_at(self._tx, self._cache, self._view, rows)
+        self._memberships |= seen
+        rows = [row for row in rows if row.ev in seen and not self._is_ignored(row)]
         if self._filter.includes_all:
             return rows
         has_url = dict.fromkeys((row.ev for row in rows), False)
@@ -229,9 +264,22 @@ class _Reader:
             if self._filter.matches(row.type, row.sender, {"url": ""} if has_url[row.ev] else {})
         ]
 
+    def _is_ignored(self, row: EventRow) -> bool:
+        """Whether the user ignores its sender, which hides all but state."""
+        if row.state_key is not None or row.sender == self._caller.user_id:
+            return False
+        if self._ignored is None:
+            self._ignored = preferences.ignored_users(self._tx, self._caller.user_id)
+        return row.sender in self._ignored
+
     def show(self, rows: Sequence[EventRow]) -> list[bytes]:
         """The events as JSON."""
-        return shown.show(self._tx, self._cache, self._caller, self._view.room.room_id, rows)
+        strange = [row for row in rows if row.ev not in self._memberships]
+        if strange:
+            self._memberships |= memberships_at(self._tx, self._cache, self._view, strange)
+        moment = Moment(self._now_ms, self._memberships)
+        room_id = self._view.room.room_id
+        return shown.show(self._tx, self._cache, self._caller, room_id, rows, moment)
 
     def members_of(self, rows: Sequence[EventRow]) -> list[bytes]:
         """With a filter that asks for it, the member events of the senders, as JSON."""

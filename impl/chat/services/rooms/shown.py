@@ -3,7 +3,8 @@
 Spec: client-server-api/#room-event-format
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,12 +18,26 @@ from chat.storage.events import SENT_LATER, EventRow
 _encode = msgspec.json.encode
 
 
+class Moment(NamedTuple):
+    """When events are shown, and the reader's membership at each of them, by number."""
+
+    now_ms: int
+    memberships: Mapping[int, str]
+
+    def fields(self, row: EventRow) -> bytes:
+        """`age`, and `membership` where it is known."""
+        age = b'"age":%d' % max(0, self.now_ms - row.origin_server_ts)
+        membership = self.memberships.get(row.ev)
+        return age if membership is None else age + b',"membership":' + _encode(membership)
+
+
 def show(
     tx: Transaction,
     cache: EventCache,
     caller: Caller,
     room_id: str | None,
     rows: Sequence[EventRow],
+    moment: Moment | None = None,
 ) -> list[bytes]:
     """The JSON of events of one room, in their order. `room_id` is left out where it is None."""
     replaced = events.by_numbers(tx, [row.replaces for row in rows if row.replaces])
@@ -34,7 +49,7 @@ def show(
         before = None if row.replaces is None else loaded.get(row.replaces)
         redaction = redactions.get(row.redacted_by) if row.redacted_by else None
         because = None if redaction is None else loaded[redaction.ev]
-        unsigned = _unsigned(row, caller, before, because, room_id)
+        unsigned = _unsigned(row, caller, before, because, room_id, moment)
         shown.append(loaded[row.ev].shown(unsigned, room_id))
     return shown
 
@@ -67,8 +82,11 @@ def _unsigned(
     before: ClientEvent | None,
     because: ClientEvent | None,
     room_id: str | None,
+    moment: Moment | None,
 ) -> bytes:
-    fields = [named] if (named := sent_as(row, caller)) else []
+    fields = [] if moment is None else [moment.fields(row)]
+    if named := sent_as(row, caller):
+        fields.append(named)
     if before is not None:
         fields.append(
             b'"replaces_state":%b,"prev_sender":%b,"prev_content":%b'

@@ -58,14 +58,19 @@ def whole(server: Server, caller: Caller, room_id: str) -> list[bytes]:
     """The state of a room, of today or of when the caller left, as JSON. Raises Forbidden."""
 
     def work(tx: Transaction) -> list[bytes]:
-        seen_by = view(tx, server.sync.events, caller.user_id, room_id)
-
-        def make() -> list[bytes]:
-            return shown.show_state(tx, server.sync.events, room_id, _rows(tx, seen_by))
-
-        return server.lists.of(_key(seen_by), make)
+        return whole_seen(tx, server, view(tx, server.sync.events, caller.user_id, room_id))
 
     return server.store.read(work)
+
+
+def whole_seen(tx: Transaction, server: Server, seen_by: View) -> list[bytes]:
+    """The whole state that is seen in a view, as JSON."""
+
+    def make() -> list[bytes]:
+        rows = _rows(tx, seen_by)
+        return shown.show_state(tx, server.sync.events, seen_by.room.room_id, rows)
+
+    return server.lists.of(_key(seen_by), make)
 
 
 def _key(seen_by: View, *more: str | None) -> tuple[object, ...]:
