@@ -17,17 +17,24 @@ from bench.receivers import fanout, long_polls
 from bench.rivals import synapse
 from bench.scenarios import SCENARIOS, Bench
 from bench.servers import Target, Unmeasurable, our_server, pin_to_core
+from bench.syncs import SYNCS
 from bench.wire import address_of
 from bench.world import SetUpError, World
 
-ALL: dict[str, Callable[[Bench], Result]] = SCENARIOS | {
-    "fanout_20": partial(fanout, receivers=20),
-    "fanout_200": partial(fanout, receivers=200),
-    "fanout_1000": partial(fanout, receivers=1000),
-    "long_polls_1000": partial(long_polls, count=1000),  # last: they linger
-    "long_polls_10000": partial(long_polls, count=10_000),
-}
-LONG = frozenset({"fanout_1000", "long_polls_10000"})  # only when asked for
+ALL: dict[str, Callable[[Bench], Result]] = (
+    SCENARIOS
+    | SYNCS
+    | {
+        "fanout_20": partial(fanout, receivers=20),
+        "fanout_200": partial(fanout, receivers=200),
+        "fanout_1000": partial(fanout, receivers=1000),
+        "long_polls_1000": partial(long_polls, count=1000),  # last: they linger
+        "long_polls_10000": partial(long_polls, count=10_000),
+    }
+)
+LONG = frozenset(
+    {"fanout_1000", "long_polls_10000", *(name for name in SYNCS if name.endswith("_2000"))}
+)  # only when asked for
 
 
 def main() -> None:
