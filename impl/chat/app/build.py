@@ -24,9 +24,12 @@ from chat.services.leases import Leases
 from chat.services.media.files import MediaStore
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits, SharedCounts, configured
+from chat.services.rooms.kept import kept_lists
 from chat.services.rooms.writer import Writer
 from chat.services.server import Server
 from chat.services.sessions import SessionCache
+from chat.services.sync.memory import SyncMemory
+from chat.storage.caches import Caches
 from chat.storage.engine import open_store
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -66,6 +69,8 @@ def make_server(config: Config) -> Server:
     """
     store = open_store(config.database)
     start.lock(store)
+    caches = Caches(config.caches.global_factor, config.caches.per_cache_factors)
+    store.remember_in(caches)
     unsafe.spoil_log(store)
     clock = SystemClock()
     notifier = Notifier(store)
@@ -82,10 +87,13 @@ def make_server(config: Config) -> Server:
         clock=clock,
         key=key,
         notifier=notifier,
-        writer=Writer(unsafe.for_writer(store), name, key, clock),
+        writer=Writer(unsafe.for_writer(store), name, key, clock, caches),
         limits=limits,
         leases=leases,
-        sessions=SessionCache(),
+        sessions=SessionCache(caches),
+        caches=caches,
+        sync=SyncMemory(caches),
+        lists=kept_lists(caches),
         last_seen=LastSeen(),
         media=MediaStore(config.media_store_path),
     )

@@ -111,6 +111,12 @@ def _contradictions(config: Config) -> Iterator[str]:
     yield from _open_registration(config)
     yield from _missing_certificates(config)
     yield from _shared_addresses(config)
+    tuning = config.caches.cache_autotuning
+    if tuning and tuning.target_cache_memory_usage_bytes > tuning.max_cache_memory_usage_bytes:
+        yield (
+            "caches.cache_autotuning.target_cache_memory_usage: must not exceed"
+            " max_cache_memory_usage"
+        )
     if config.database.cp_min > config.database.cp_max:
         yield "database.args.cp_min: must not exceed cp_max"
 

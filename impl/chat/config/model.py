@@ -80,7 +80,9 @@ class Listener:
         Address(), "One IP address; bind_addresses takes several.", default=None
     )
     bind_addresses: tuple[str, ...] = key(
-        Items(Address()), "IP addresses to listen on; empty means all.", default=[]
+        Items(Address()),
+        "IP addresses to listen on; empty means all, for type metrics 127.0.0.1.",
+        default=[],
     )
     tls: bool = key(
         Flag(), "Speak TLS here, with tls_certificate_path and tls_private_key_path.", default=False
@@ -112,6 +114,8 @@ class Listener:
         if self.path is not None:
             return ()
         named = self.bind_addresses or ((self.bind_address,) if self.bind_address else ())
+        if self.type == "metrics":
+            return named or ("127.0.0.1",)
         return named or ("::", "0.0.0.0")  # noqa: S104  # Synapse's default: every interface
 
     @cached_property
@@ -292,6 +296,17 @@ class Passwords:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheAutotuning:
+    """Memory of each worker at which caches give way."""
+
+    max_cache_memory_usage_bytes: int = key(
+        size(), "Resident memory of a worker above which its caches are made smaller."
+    )
+    target_cache_memory_usage_bytes: int = key(size(), "Down to this.")
+    min_cache_ttl_ms: int = key(duration(), "What was used within this time stays.", default="30s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caches:
     """Memory for caches."""
 
@@ -301,7 +316,12 @@ class Caches:
         default=0.5,
     )
     per_cache_factors: dict[str, float] = key(
-        Table(Number(fractions=True)), "Factor of single caches.", default={}, later=True
+        Table(Number(fractions=True)),
+        "Factor of single caches, by the names that chat_cache_bytes has in the metrics.",
+        default={},
+    )
+    cache_autotuning: CacheAutotuning | None = key(
+        Section(CacheAutotuning), "A cap on memory; none when absent.", default=None
     )
 
 
@@ -398,6 +418,9 @@ class Config:
         ],
     )
     pid_file: Path | None = key(File(), "Where to write the process id.", default=None)
+    enable_metrics: bool = key(
+        Flag(), "Let listeners with the metrics resource serve it.", default=True
+    )
     soft_file_limit: int = key(
         Number(), "Open files to ask the system for; 0: as many as it allows.", default=0
     )
@@ -761,7 +784,6 @@ WITHOUT_EFFECT = {
     "background_updates": "batches fit themselves into a tenth of the time",
     "dummy_events_threshold": "forward extremities are merged by the next event",
     "enable_legacy_media": "old media paths stay",
-    "enable_metrics": "the metrics resource of a listener decides",
     "event_cache_size": "caches decides",
     "federation_sender_instances": "any worker does any work",
     "gc_min_interval": "the collector is left alone",

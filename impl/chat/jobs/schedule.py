@@ -6,10 +6,12 @@ from chat.jobs.runner import Job, LeasedJob
 from chat.services import delayed_events, expiry, monitoring, typing
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
+from chat.services.memory import MemoryKeeper
 from chat.services.server import Server
 from chat.services.sync.sliding import connections
 
 FIGURES_INTERVAL_S = 1
+MEMORY_INTERVAL_S = 1
 LAST_SEEN_INTERVAL_S = 15
 TYPING_INTERVAL_S = 30  # for notices whose worker is gone; others end by a timer, on time
 REQUESTS_INTERVAL_S = 10
@@ -23,8 +25,10 @@ PROFILES_INTERVAL_S = 10  # for those whose worker is gone
 
 def jobs_of(server: Server) -> list[Job]:
     """The jobs of every worker."""
+    keeper = MemoryKeeper(server.caches, server.config.caches.cache_autotuning)
     return [
         Job("write figures", FIGURES_INTERVAL_S, monitoring.write),
+        Job("keep memory", MEMORY_INTERVAL_S, keeper.keep),
         Job("write last seen", LAST_SEEN_INTERVAL_S, partial(server.last_seen.write, server.store)),
     ]
 

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from chat.services import hub
 from chat.services.hub import Work
+from chat.storage.caches import CacheFigures
 
 REQUEST_BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 WAKE_BUCKETS_S = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
@@ -199,18 +200,6 @@ def job(name: str) -> Iterator[None]:
         _jobs.labels(name, outcome).inc()
         _busy.labels("job", name).inc(work.busy_s)
         _database.labels("job", name).inc(work.database_s)
-
-
-class CacheFigures(NamedTuple):
-    """A cache as it is; the counts are since its start."""
-
-    name: str
-    size_bytes: int
-    limit_bytes: int
-    entries: int
-    hits: int
-    misses: int
-    evictions: int
 
 
 def read_from(reader: Callable[[], None]) -> None:

@@ -22,6 +22,7 @@ def _read(server: Server) -> None:
     metrics.set_queue("commit", server.store.waiting)
     metrics.set_queue("events", server.writer.waiting)
     position = server.notifier.position
+    metrics.set_caches(server.caches.figures())
     metrics.set_log(position, max(0, _head(server) - position), server.notifier.waiting)
 
 

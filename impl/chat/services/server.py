@@ -16,6 +16,7 @@ from chat.services.ratelimit import RateLimits
 from chat.services.rooms.kept import KeptLists
 from chat.services.sessions import SessionCache
 from chat.services.sync.memory import SyncMemory
+from chat.storage.caches import Caches
 from chat.storage.engine import Store
 from chat.storage.receipts import TypingNotice, put_typing
 
@@ -40,6 +41,7 @@ class Server:
     sessions: SessionCache
     last_seen: LastSeen
     media: "MediaStore"
-    sync: SyncMemory = field(default_factory=SyncMemory)
-    lists: KeptLists = field(default_factory=KeptLists)
+    caches: Caches
+    sync: SyncMemory
+    lists: KeptLists
     typing: Notices[TypingNotice] = field(default_factory=partial(Notices, put_typing))

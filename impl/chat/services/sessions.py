@@ -1,8 +1,10 @@
 """Whom access tokens act for, remembered."""
 
 from chat.services.caller import Caller
+from chat.storage.caches import Cache, Caches
 
-CACHE_ENTRIES = 50_000
+MAX_BYTES = 48 * 1024 * 1024
+CALLER_BYTES = 400
 
 
 class SessionCache:
@@ -12,21 +14,17 @@ class SessionCache:
     that what it read before the end of a session is not kept after it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, caches: Caches) -> None:
         self.generation = 0
-        self._callers: dict[str, Caller] = {}
-
-    def get(self, digest: str) -> Caller | None:
-        """The caller, where known."""
-        return self._callers.get(digest)
+        self._callers: Cache[str, Caller] = caches.make(
+            "sessions", MAX_BYTES, lambda _: CALLER_BYTES
+        )
+        self.get = self._callers.get
 
     def put(self, digest: str, caller: Caller, generation: int) -> None:
         """Keep what was read at `generation`."""
-        if generation != self.generation:
-            return
-        if len(self._callers) >= CACHE_ENTRIES:
-            self._callers.clear()
-        self._callers[digest] = caller
+        if generation == self.generation:
+            self._callers.put(digest, caller)
 
     def clear(self) -> None:
         """Forget everybody."""

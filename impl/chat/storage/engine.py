@@ -59,6 +59,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from chat.config.model import Database
 from chat.storage import schema
+from chat.storage.caches import Cache, Caches
 from chat.storage.gathering import Gathering, uninterrupted
 from chat.storage.positions import (
     BASE,
@@ -89,6 +90,8 @@ SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 BEGIN = f"BEGIN;SET LOCAL idle_in_transaction_session_timeout={SILENT_WRITER_MS}"
 ATTEMPTS = 5  # of a piece of work that conflicts with others
 GROUP = 100  # pieces of work that share a commit
+STATE_KEYS_BYTES = 96 * 1024 * 1024  # of remembered state keys, at a cache factor of 1
+STATE_KEY_BYTES = 200
 BACKUP_PAGES = 2_000  # of 4 KiB, copied at once
 READERS = 4  # SQLite connections kept for reading
 
@@ -443,7 +446,7 @@ class Store(ABC):
         self.observer: Callable[[str], None] | None = None
         self.timed: Callable[[float], None] | None = None
         self.publish: Callable[[Sequence[Any]], None] | None = None
-        self.state_keys: dict[tuple[str, str], int] = {}
+        self.remember_in(Caches())
 
     @abstractmethod
     def read(self, work: Callable[[Transaction], T], *, snapshot: bool = True) -> T:
@@ -500,6 +503,12 @@ class Store(ABC):
     @abstractmethod
     def set_next_numbers(self, connection: sqlalchemy.Connection, next_: dict[str, int]) -> None:
         """Let the sequences go on from there."""
+
+    def remember_in(self, caches: Caches) -> None:
+        """Let `state_keys` be one of these caches."""
+        self.state_keys: Cache[tuple[str, str], int] = caches.make(
+            "state_keys", STATE_KEYS_BYTES, lambda _: STATE_KEY_BYTES
+        )
 
     @property
     def connections(self) -> tuple[int, int]:

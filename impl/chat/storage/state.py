@@ -20,10 +20,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from chat.protocol.event import StateKey
+from chat.storage.caches import Cache
 from chat.storage.engine import Transaction
 
 IMPORTED = 1  # the position of entries that were there before the first step
-REMEMBERED_KEYS = 100_000
 
 
 class Mem(IntEnum):
@@ -113,10 +113,9 @@ def _add_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey, int]:
     return added | _fetch_keys(tx, others) if others else added
 
 
-def _remember(known: dict[StateKey, int], keys: dict[StateKey, int]) -> None:
-    if len(known) > REMEMBERED_KEYS:
-        known.clear()
-    known.update(keys)
+def _remember(known: Cache[StateKey, int], keys: dict[StateKey, int]) -> None:
+    for key, k in keys.items():
+        known.put(key, k)
 
 
 # --- writing; the caller holds the lock of the rooms ---

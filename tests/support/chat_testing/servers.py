@@ -15,9 +15,12 @@ from chat.services.leases import Leases
 from chat.services.media.files import MediaStore
 from chat.services.notifier import Notifier
 from chat.services.ratelimit import RateLimits, configured
+from chat.services.rooms.kept import kept_lists
 from chat.services.rooms.writer import Writer
 from chat.services.server import Server
 from chat.services.sessions import SessionCache
+from chat.services.sync.memory import SyncMemory
+from chat.storage.caches import Caches
 from chat.storage.engine import Store
 
 NAME = "a.example"
@@ -64,6 +67,8 @@ def a_server(store: Store, clock: FakeClock, folder: Path, **overrides: Any) -> 
     config = a_config(**overrides)
     key = generate_signing_key("test", bytes(range(32)))
     name = ServerName(config.server_name)
+    caches = Caches()
+    store.remember_in(caches)
     notifier = Notifier(store)
     notifier.start()
     return Server(
@@ -73,10 +78,13 @@ def a_server(store: Store, clock: FakeClock, folder: Path, **overrides: Any) -> 
         clock=clock,
         key=key,
         notifier=notifier,
-        writer=Writer(store, name, key, clock),
+        writer=Writer(store, name, key, clock, caches),
         limits=RateLimits(configured(config), clock),
         leases=Leases(store),
-        sessions=SessionCache(),
+        sessions=SessionCache(caches),
+        caches=caches,
+        sync=SyncMemory(caches),
+        lists=kept_lists(caches),
         last_seen=LastSeen(),
         media=MediaStore(folder / "media"),
     )

@@ -5,8 +5,11 @@ from chat_api.extra.metrics import GetMetricsRequest
 
 from chat.http import metrics
 from chat.http.context import Context
+from chat.protocol.errors import Unrecognized
 
 
-def get_metrics(_ctx: Context, _request: GetMetricsRequest, /) -> RawResponse:
-    """The figures of all workers together, where there are several."""
+def get_metrics(ctx: Context, _request: GetMetricsRequest, /) -> RawResponse:
+    """The figures of all workers together, where there are several. Raises Unrecognized."""
+    if not ctx.server.config.enable_metrics:
+        raise Unrecognized("This server gives no figures")
     return RawResponse(200, (("Content-Type", metrics.CONTENT_TYPE),), (metrics.exposition(),))

@@ -15,12 +15,13 @@ import msgspec
 from chat.protocol.redaction import redact
 from chat.protocol.room_versions import RoomRules, rules_for
 from chat.storage import events, rooms
+from chat.storage.caches import Cache, Caches
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
 
-CACHE_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 SETTINGS = 50_000
-OVERHEAD_BYTES = 600  # of a cached event, beside its JSON
+OVERHEAD_BYTES = 350  # of a cached event, beside its JSON
 
 _encode = msgspec.json.encode
 
@@ -56,17 +57,17 @@ class ClientEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventCache:
-    """Rendered events by number, as many as fit; those not used for longest go first.
+    """Rendered events by number.
 
     An event is rendered anew once it was redacted, so an entry counts for one redaction only.
     """
 
-    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
-        self.max_bytes = max_bytes
-        self.size_bytes = 0
+    def __init__(self, caches: Caches) -> None:
         self.rules: dict[int, RoomRules] = {}  # by room; a room's version never changes
         self.settings: dict[int, str] = {}  # see note_setting
-        self._events: dict[tuple[int, str | None], ClientEvent] = {}
+        self._events: Cache[tuple[int, str | None], ClientEvent] = caches.make(
+            "events", MAX_BYTES, _size
+        )
 
     def note_setting(self, ev: int, value: str) -> None:
         """Keep the membership or history visibility that an event sets; "" where it sets none."""
@@ -76,21 +77,11 @@ class EventCache:
 
     def get(self, row: EventRow) -> ClientEvent | None:
         """The rendered event, where kept."""
-        key = (row.ev, row.redacted_by)
-        found = self._events.pop(key, None)
-        if found is not None:
-            self._events[key] = found  # last in line again
-        return found
+        return self._events.get((row.ev, row.redacted_by))
 
     def put(self, row: EventRow, event: ClientEvent) -> None:
         """Keep a rendered event."""
-        key = (row.ev, row.redacted_by)
-        if self._events.pop(key, None) is None:
-            self.size_bytes += _size(event)
-        self._events[key] = event
-        while self.size_bytes > self.max_bytes:
-            oldest = next(iter(self._events))
-            self.size_bytes -= _size(self._events.pop(oldest))
+        self._events.put((row.ev, row.redacted_by), event)
 
 
 def _size(event: ClientEvent) -> int:

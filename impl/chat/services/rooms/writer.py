@@ -10,7 +10,6 @@ the main line at which it was seen. The position is read again under the lock, a
 the same, so is the state.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -27,6 +26,7 @@ from chat.services.rooms.batch import Batch, Check, Crowded, keys_needed
 from chat.services.rooms.merging import Signer, send_into_crowd
 from chat.services.rooms.opened import KnownState, OpenRoom, fetch
 from chat.storage import events, rooms
+from chat.storage.caches import Cache, Caches
 from chat.storage.engine import DatabaseConflict, Store, Transaction
 from chat.storage.events import Txn
 from chat.storage.gathering import Gathering
@@ -36,7 +36,8 @@ __all__ = ["Check", "Txn", "Writer"]
 
 BATCH = 50  # drafts in one transaction
 MAX_CLOSING = 2  # events that end a room
-ROOMS_REMEMBERED = 2_000
+MAX_BYTES = 64 * 1024 * 1024  # of what is remembered of rooms
+ENTRY_BYTES = 3_000  # an event as it is parsed
 AUTH_DEPTHS = 200_000  # remembered
 ENTRIES_REMEMBERED = 300  # of each room
 
@@ -69,14 +70,16 @@ class Succession(Protocol):
 class Writer:
     """Builds, authorises, signs and stores events of this server."""
 
-    def __init__(self, store: Store, name: ServerName, key: SigningKey, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, name: ServerName, key: SigningKey, clock: Clock, caches: Caches
+    ) -> None:
         self._store = store
         self._name = name
         self._key = key
         self._clock = clock
         self._gathering = Gathering(self._write_pending, BATCH)
         self._auth_depths: dict[int, int] = {}
-        self._known: OrderedDict[int, KnownState] = OrderedDict()
+        self._known: Cache[int, KnownState] = caches.make("rooms", MAX_BYTES, _size)
 
     @property
     def waiting(self) -> int:
@@ -227,11 +230,14 @@ class Writer:
                 tx.after_commit(partial(self._remember, room.room.room, known))
 
     def _remember(self, room: int, known: KnownState) -> None:
-        self._known.pop(room, None)
         if len(known.entries) <= ENTRIES_REMEMBERED:
-            self._known[room] = known
-        if len(self._known) > ROOMS_REMEMBERED:
-            self._known.popitem(last=False)
+            self._known.put(room, known)
+        else:
+            self._known.drop(room)
+
+
+def _size(known: KnownState) -> int:
+    return ENTRY_BYTES * len(known.entries)
 
 
 def _check_storable(draft: Draft) -> None:

@@ -4,12 +4,12 @@ Nothing here decides: whatever is missing or too old is read again.
 """
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 from chat.services.rooms.client_events import EventCache
+from chat.storage.caches import Cache, Caches
 from chat.storage.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -20,50 +20,8 @@ if TYPE_CHECKING:
     from chat.storage.rooms import Summary
     from chat.storage.sliding import Place
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-USERS = 20_000
-DEVICES = 20_000
-WINDOWS = 2_000
-CONNECTIONS = 2_000  # of sliding sync, each at a version or two
-ROOMS = 50_000
 MEMBERS_OF_DEVICE = 5_000
 LOCKS = 64
-
-
-class Recent(Generic[K, V]):
-    """A mapping of bounded size that drops what was not used for longest."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._items: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        """The value, where kept."""
-        found = self._items.get(key)
-        if found is not None:
-            self._items.move_to_end(key)
-        return found
-
-    def put(self, key: K, value: V) -> None:
-        """Keep a value."""
-        self._items[key] = value
-        self._items.move_to_end(key)
-        if len(self._items) > self._size:
-            self._items.popitem(last=False)
-
-    def of(self, key: K, make: Callable[[], V]) -> V:
-        """The value, made where it is not kept."""
-        found = self.get(key)
-        if found is None:
-            found = make()
-            self.put(key, found)
-        return found
-
-    def drop(self, key: K) -> None:
-        """Forget a value."""
-        self._items.pop(key, None)
 
 
 @dataclass(slots=True)
@@ -85,6 +43,9 @@ class KnownMembers:
     def __init__(self) -> None:
         self._sent: dict[tuple[int, str], int] = {}
         self._newest = 0
+
+    def __len__(self) -> int:
+        return len(self._sent)
 
     def came_with(self, position: int) -> None:
         """A request with the token `position` has come."""
@@ -120,31 +81,75 @@ class DeviceState:
     members: KnownMembers = field(default_factory=KnownMembers)
 
 
+MIB = 1024 * 1024
+ROOM_BYTES = 150  # of a room in a user's list
+MEMBER_BYTES = 200  # of a membership that a client was sent
+EVENT_BYTES = 120  # of an event in a window; the event itself is the event cache's
+
+
 class SyncMemory:
     """Everything that is remembered between syncs."""
 
-    def __init__(self) -> None:
-        self.events = EventCache()
-        self.users: Recent[str, UserRooms] = Recent(USERS)
-        self.devices: Recent[tuple[str, str], DeviceState] = Recent(DEVICES)
-        self.windows: Recent[Hashable, Window] = Recent(WINDOWS)
-        self.receipts: Recent[Hashable, list[Receipt]] = Recent(WINDOWS)
-        self.typing: Recent[Hashable, list[str]] = Recent(WINDOWS)
-        self.filters: Recent[tuple[str, str], str] = Recent(USERS)
+    def __init__(self, caches: Caches) -> None:
+        make = caches.make
+        self.events = EventCache(caches)
+        self.users: Cache[str, UserRooms] = make("users", 32 * MIB, _size_of_rooms)
+        self.devices: Cache[tuple[str, str], DeviceState] = make(
+            "devices", 64 * MIB, _size_of_device
+        )
+        self.windows: Cache[Hashable, Window] = make("windows", 32 * MIB, _size_of_window)
+        self.receipts: Cache[Hashable, list[Receipt]] = make(
+            "receipts", 8 * MIB, lambda found: 300 * len(found)
+        )
+        self.typing: Cache[Hashable, list[str]] = make(
+            "typing", 2 * MIB, lambda users: 120 * len(users)
+        )
+        self.filters: Cache[tuple[str, str], str] = make("filters", 16 * MIB, len)
         # Of sliding sync:
-        self.connections: Recent[tuple[int, int], Known] = Recent(2 * CONNECTIONS)
-        self.connection_members: Recent[int, KnownMembers] = Recent(CONNECTIONS)
-        self.room_lists: Recent[str, RoomList] = Recent(CONNECTIONS)
-        self.marks: Recent[str, Marks] = Recent(CONNECTIONS)
-        self.places: Recent[int, tuple[Place, int]] = Recent(ROOMS)  # with the position of the look
-        self.summaries: Recent[int, tuple[Summary, int]] = Recent(ROOMS)
-        self.bumps: Recent[int, tuple[int, int]] = Recent(ROOMS)
+        self.connections: Cache[tuple[int, int], Known] = make(
+            "connections", 32 * MIB, _size_of_connection
+        )
+        self.connection_members: Cache[int, KnownMembers] = make(
+            "connection_members", 32 * MIB, _size_of_members
+        )
+        self.room_lists: Cache[str, RoomList] = make(
+            "room_lists", 32 * MIB, lambda one: 2 * ROOM_BYTES * len(one.members)
+        )
+        self.marks: Cache[str, Marks] = make(
+            "marks", 8 * MIB, lambda one: ROOM_BYTES * (len(one.direct) + 2 * len(one.tags))
+        )
+        # With the position of the look:
+        self.places: Cache[int, tuple[Place, int]] = make("places", 32 * MIB, lambda _: 200)
+        self.summaries: Cache[int, tuple[Summary, int]] = make("summaries", 64 * MIB, lambda _: 800)
+        self.bumps: Cache[int, tuple[int, int]] = make("bumps", 32 * MIB, lambda _: 150)
         self._loading = [threading.Lock() for _ in range(LOCKS)]
 
     def device(self, user_id: str, device_id: str) -> DeviceState:
         """What is known of a device."""
-        return self.devices.of((user_id, device_id), DeviceState)
+        key = (user_id, device_id)
+        self.devices.measure(key)
+        return self.devices.of(key, DeviceState)
 
     def loading(self, room: int) -> threading.Lock:
         """Held while a window of a room is read, so that those who wait find it read."""
         return self._loading[room % LOCKS]
+
+
+def _size_of_rooms(user: UserRooms) -> int:
+    return 200 + ROOM_BYTES * len(user.joined) + 120 * len(user.ignored)
+
+
+def _size_of_members(members: KnownMembers) -> int:
+    return 100 + MEMBER_BYTES * len(members)
+
+
+def _size_of_device(device: DeviceState) -> int:
+    return 600 + _size_of_members(device.members)
+
+
+def _size_of_window(window: "Window") -> int:
+    return 1_000 + EVENT_BYTES * len(window.shown)
+
+
+def _size_of_connection(known: "Known") -> int:
+    return 600 + ROOM_BYTES * len(known.rooms) + sum(map(len, known.configs))

@@ -11,6 +11,7 @@ from chat.services.sync.memory import SyncMemory
 from chat.services.sync.sliding import connections
 from chat.services.sync.sliding.wish import UnknownPos
 from chat.storage import sliding
+from chat.storage.caches import Caches
 from chat_testing.databases import statements
 from chat_testing.people import Person, another_device, ids
 from chat_testing.servers import FakeClock
@@ -23,7 +24,7 @@ EVERY_EXTENSION = {
 
 def forget(server: Server) -> None:
     """What a process that has just started, or another worker, would not know."""
-    fresh = SyncMemory()
+    fresh = SyncMemory(Caches())
     for name in vars(fresh):
         setattr(server.sync, name, getattr(fresh, name))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from chat.services import account_data
 from chat.services.server import Server
+from chat.storage.caches import Caches
 from chat_testing.people import Person, ids, state_of
 from chat_testing.sliding import EVERYTHING, Slider, a_list, a_room
 
@@ -132,7 +133,7 @@ def test_a_worker_that_does_not_know_tells_members_again(alice: Person) -> None:
 
 def forget(server: Server) -> None:
     """What another worker would not know."""
-    fresh = type(server.sync)()
+    fresh = type(server.sync)(Caches())
     for name in vars(fresh):
         setattr(server.sync, name, getattr(fresh, name))
 
