@@ -94,13 +94,17 @@ class Extending:
     def _spans(self, scope: Scope) -> list[Span]:
         """The joined rooms that an extension is for, each with what is new to the client."""
         found = []
-        for room, relevant in self._chosen.rooms.items():
-            span = self._result.spans.get(room)
-            lists = frozenset(relevant.lists)
-            in_scope = scope.has(relevant.member.room_id, lists, subscribed=relevant.subscribed)
-            if span is not None and in_scope and relevant.member.membership == "join":
+        for room, span in self._result.spans.items():
+            if self._is_for(scope, room) and self._chosen.rooms[room].member.membership == "join":
                 found.append(span)
         return found
+
+    def _is_for(self, scope: Scope, room: int) -> bool:
+        relevant = self._chosen.rooms.get(room)
+        if relevant is None:
+            return False
+        lists = frozenset(relevant.lists)
+        return scope.has(relevant.member.room_id, lists, subscribed=relevant.subscribed)
 
     def _is_new(self, span: Span) -> bool:
         """Whether the client does not know the room, or was not told of it for a while."""
@@ -108,12 +112,15 @@ class Extending:
         return sent is None or sent.upto is not None or span.joined_by is not None
 
     def _account_data(self, scope: Scope) -> bytes | None:
-        spans = {span.room: span.room_id for span in self._spans(scope)}
         new = [span.room for span in self._spans(scope) if self._is_new(span)]
         since = self._plan.since
         query = Query(self._wish.caller, Token(since, since) if since else None, EVERYTHING)
         found = extras.account_events(self._tx, self._plan, query, new)
-        told = {room_id: found[room] for room, room_id in spans.items() if room in found}
+        told = {
+            self._chosen.rooms[room].member.room_id: shown
+            for room, shown in found.items()
+            if room != GLOBAL and self._is_for(scope, room)
+        }
         parts = {}
         if found.get(GLOBAL):
             parts["global"] = _list(found[GLOBAL])

@@ -16,7 +16,7 @@ from chat.services.sync.since import Plan
 from chat.services.sync.sliding import connections
 from chat.services.sync.sliding.connections import Known
 from chat.services.sync.sliding.extensions import Extending, Told
-from chat.services.sync.sliding.room_list import Chooser
+from chat.services.sync.sliding.room_list import Chooser, Chosen
 from chat.services.sync.sliding.rooms import Result, Telling
 from chat.services.sync.sliding.wish import Pos, UnknownPos, Wish
 from chat.storage.engine import Transaction
@@ -110,7 +110,14 @@ def _look(server: Server, known: Known, wish: Wish) -> _Found:
     if plan is None:
         return server.store.read(lambda tx: _looking_further(tx, server, known, wish, query))
     room = plan.joined[0].room if plan.joined else 0
-    return offline_first(server, room, lambda tx: _looking(tx, server, known, wish, plan))
+    chosen: list[Chosen] = []  # by the first attempt that came so far
+
+    def work(tx: Transaction) -> _Found:
+        if not chosen:
+            chosen.append(_chosen(tx, server, known, wish, plan))
+        return _told(tx, server, known, wish, plan, chosen[0])
+
+    return offline_first(server, room, work)
 
 
 def _query(wish: Wish) -> Query:
@@ -144,12 +151,20 @@ def _looking_further(
 
 
 def _looking(tx: Transaction, server: Server, known: Known, wish: Wish, plan: Plan) -> _Found:
-    caller = wish.caller
-    chooser = Chooser(tx, server, caller.user_id, plan.user.ignored, known.rooms, plan.head)
-    chosen = chooser.choose(wish.rules)
+    return _told(tx, server, known, wish, plan, _chosen(tx, server, known, wish, plan))
+
+
+def _chosen(tx: Transaction, server: Server, known: Known, wish: Wish, plan: Plan) -> Chosen:
+    user_id, ignored = wish.caller.user_id, plan.user.ignored
+    return Chooser(tx, server, user_id, ignored, known.rooms, plan.head).choose(wish.rules)
+
+
+def _told(
+    tx: Transaction, server: Server, known: Known, wish: Wish, plan: Plan, chosen: Chosen
+) -> _Found:
     result = Telling(tx, server, wish, known, plan, chosen).tell()
     told = Extending(tx, server, wish, known, plan, chosen, result).tell()
-    extras.device_keys(tx, server, caller, plan.head)  # known from now on: see _nothing_new
+    extras.device_keys(tx, server, wish.caller, plan.head)  # known from now on: see _nothing_new
     return _Found(plan.head, chosen.counts, result, told)
 
 

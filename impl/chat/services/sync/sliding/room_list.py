@@ -20,6 +20,7 @@ from chat.storage.streams import Kind
 
 DIRECT, TAG = "m.direct", "m.tag"
 SPACE_CHILD = "m.space.child"
+NOT_MOVED = 10_000  # positions after which it is noted anew that nothing happened in a room
 HERE = frozenset({"join", "invite", "knock"})
 
 
@@ -109,16 +110,15 @@ def places(
             missing.append(room)
             continue
         place, as_of = known
-        for change in tail.since(room, as_of):
-            if change.pos > head:
-                break
+        changes = tail.since(room, as_of, head)
+        for change in changes:
             if change.kind is Kind.EVENT:
                 place = place._replace(event=change.pos)
             elif change.kind is Kind.RECEIPT:
                 place = place._replace(receipt=change.pos)
         found[room] = place
-        if head > as_of:
-            kept.put(room, (place, head))
+        if changes or head - as_of > NOT_MOVED:
+            kept.put(room, (place, max(head, as_of)))
     if missing:
         read = sliding.places(tx, missing, head)
         for room, place in read.items():

@@ -104,17 +104,46 @@ class Telling:
         self._now_ms = server.clock.now_ms()
         self._spans = {span.room: span for span in plan.joined}
         self._result = Result(configs=list(known.configs))
+        self._numbers: dict[int, int] = {}  # by the wish's identity
 
     def tell(self) -> Result:
         """Everything that is new of these rooms."""
-        tasks = [self._task(room, relevant) for room, relevant in self._chosen.rooms.items()]
-        tasks = self._with_left([task for task in tasks if task is not None])
+        tasks = [
+            self._task(room, relevant)
+            for room, relevant in self._chosen.rooms.items()
+            if not self._is_quiet(room, relevant)
+        ]
+        tasks = self._with_left(tasks)
         for few in _few(tasks):
             self._tell_of(few)
         self._leave_behind()
         return self._result
 
     # what to do
+
+    def _is_quiet(self, room: int, relevant: Relevant) -> bool:
+        """Whether it is clear at once that there is nothing to tell of a room: mostly so."""
+        sent = self._known.rooms.get(room)
+        return (
+            sent is not None
+            and sent.upto is None
+            and self._plan.own is not None
+            and room not in self._spans
+            and relevant.member.pos <= self._plan.since
+            and relevant.wish.limit <= sent.limit
+            and sent.config == self._number(relevant.wish)
+            and sent.is_dm == (relevant.member.room_id in self._chosen.marks.direct)
+        )
+
+    def _number(self, wish: RoomWish) -> int:
+        """The number of what a wish asks of the state; most rooms share one wish."""
+        number = self._numbers.get(id(wish))
+        if number is None:
+            configs, text = self._result.configs, wish.required.text()
+            if text not in configs:
+                configs.append(text)
+            number = self._numbers[id(wish)] = configs.index(text)
+        return number
 
     def _task(self, room: int, relevant: Relevant) -> Task:
         member, wish = relevant.member, relevant.wish
@@ -402,15 +431,9 @@ class Telling:
         sent, limit = task.sent, task.wish.limit
         if sent is not None and not (task.initial or task.expanded):
             limit = limit if window is not None and window.limited else sent.limit
-        now = Sent(None, limit, self._config(task), self._is_direct(task))
+        now = Sent(None, limit, self._number(task.wish), self._is_direct(task))
         if now != sent and (sent is not None or task.initial):
             self._result.sent[task.member.room] = now
-
-    def _config(self, task: Task) -> int:
-        configs, text = self._result.configs, task.wish.required.text()
-        if text not in configs:
-            configs.append(text)
-        return configs.index(text)
 
     def _leave_behind(self) -> None:
         """Note of rooms that are no longer asked for up to where the client knows them."""
