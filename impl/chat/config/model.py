@@ -258,6 +258,34 @@ class PresenceLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """How long messages live."""
+
+    min_lifetime_ms: int | None = key(
+        duration(), "For so long messages are kept.", default=None, later=True
+    )
+    max_lifetime_ms: int | None = key(
+        duration(), "After this time messages go; never when null.", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Expiry of messages, by what rooms say in m.room.retention."""
+
+    enabled: bool = key(Flag(), "Remove messages whose time is over.", default=False)
+    default_policy: RetentionPolicy = key(
+        Section(RetentionPolicy), "For rooms that say nothing.", default={}
+    )
+    allowed_lifetime_min_ms: int | None = key(
+        duration(), "Shorter lifetimes of rooms count as this one.", default=None
+    )
+    allowed_lifetime_max_ms: int | None = key(
+        duration(), "Longer lifetimes of rooms count as this one.", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """Who is online."""
 
@@ -564,6 +592,12 @@ class Config:
     forget_rooms_on_leave: bool = key(
         Flag(), "Leaving a room forgets it.", default=False, later=True
     )
+    forgotten_room_retention_period_ms: int | None = key(
+        duration(),
+        "How long after every local user left and forgot it a room is kept; for ever when null.",
+        default="28d",
+    )
+    retention: Retention = key(Section(Retention), "When messages expire.", default={})
     filter_timeline_limit: int = key(
         Number(minimum=-1), "Most events of one room in a sync; -1: no limit.", default=100
     )
@@ -727,7 +761,6 @@ COMING = {
     "federation": "retries of federation",
     "federation_client_minimum_tls_version": "federation",
     "federation_metrics_domains": "federation",
-    "forgotten_room_retention_period": "removal of forgotten rooms",
     "key_refresh_interval": "validity of signing keys",
     "limit_remote_rooms": "limits of rooms on other servers",
     "limit_usage_by_mau": "limits of active users",
@@ -751,7 +784,6 @@ COMING = {
     "remote_media_download_burst_count": "media of other servers",
     "remote_media_download_per_second": "media of other servers",
     "prevent_media_downloads_from": "media of other servers",
-    "retention": "expiry of messages",
     "saml2_config": "single sign-on by SAML",
     "send_federation": "federation",
     "server_notices": "server notices",

@@ -3,7 +3,7 @@
 from functools import partial
 
 from chat.jobs.runner import Job, LeasedJob
-from chat.services import delayed_events, expiry, monitoring, typing
+from chat.services import delayed_events, expiry, monitoring, purge, typing
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
 from chat.services.memory import MemoryKeeper
@@ -20,6 +20,8 @@ CONNECTIONS_INTERVAL_S = 3_600
 UPDATES_INTERVAL_S = 1
 DELAYED_EVENTS_INTERVAL_S = 1
 OLD_DELAYED_EVENTS_INTERVAL_S = 3_600
+PURGE_INTERVAL_S = 2  # so, with purge.STEP_S, a tenth of a core at most
+EXPIRY_INTERVAL_S = 30
 PROFILES_INTERVAL_S = 10  # for those whose worker is gone
 
 
@@ -57,5 +59,8 @@ def leased_jobs_of(server: Server) -> list[LeasedJob]:
             CONNECTIONS_INTERVAL_S,
             lambda _: connections.expire(server),
         ),
+        LeasedJob("purge rooms", PURGE_INTERVAL_S, partial(purge.rooms_that_ended, server)),
+        LeasedJob("purge history", PURGE_INTERVAL_S, partial(purge.early_history, server)),
+        LeasedJob("expire messages", EXPIRY_INTERVAL_S, purge.Expiry(server).step),
         LeasedJob("end sessions", SESSIONS_INTERVAL_S, partial(expiry.end_sessions, server)),
     ]

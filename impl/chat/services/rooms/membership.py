@@ -25,7 +25,7 @@ from chat.services.rooms import current_state, directory, following, preferences
 from chat.services.rooms.batch import Check, Lookup
 from chat.services.rooms.derived import member_key, membership_of
 from chat.services.server import Server
-from chat.storage import room_lists, rooms, streams, users
+from chat.storage import purge, room_lists, rooms, streams, users
 from chat.storage.engine import Transaction
 from chat.storage.rooms import Room, Seen
 from chat.storage.streams import Change, Kind
@@ -117,6 +117,7 @@ def forget(server: Server, caller: Caller, room_id: str) -> None:
         if member.membership in PRESENT:
             raise Unknown("Leave the room before forgetting it")
         rooms.forget(tx, caller.user_id, member.room)
+        purge.note_if_ended(tx, member.room, server.clock.now_ms())
         # What the user's list of rooms holds is remembered by every worker.
         streams.append(tx, [Change(Kind.MEMBERSHIP, member.room, caller.user_id, member.ev)])
 

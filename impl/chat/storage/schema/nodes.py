@@ -38,3 +38,21 @@ ratelimit_override = Table(
     Column("burst_count", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+ended_room = Table(  # rooms that every user of this server has left and forgotten (purge.py)
+    "ended_room",
+    metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("ended_ts", BigInteger, nullable=False),
+    Column("main_line", BigInteger),  # while it is purged: `room` has no row for it any more
+    sqlite_with_rowid=False,
+)
+
+history_purge = Table(  # rooms whose early history is on its way out (purge.py)
+    "history_purge",
+    metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("depth", BigInteger, nullable=False),  # events below go
+    Column("frontier", Text, nullable=False),  # JSON: events that went and that none of these names
+    sqlite_with_rowid=False,
+)

@@ -1,4 +1,4 @@
-"""Equal nodes: leases and shared counters."""
+"""Equal nodes: leases and shared counters; rooms and history on their way out."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,9 +39,30 @@ def upgrade() -> None:
         sa.Column("burst_count", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "ended_room",
+        sa.Column("room", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("ended_ts", sa.BigInteger, nullable=False),
+        sa.Column("main_line", sa.BigInteger),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "history_purge",
+        sa.Column("room", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("depth", sa.BigInteger, nullable=False),
+        sa.Column("frontier", sa.Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:
     """Remove them."""
-    for table in ("ratelimit_override", "rate_limit", "lease", "worker"):
+    for table in (
+        "history_purge",
+        "ended_room",
+        "ratelimit_override",
+        "rate_limit",
+        "lease",
+        "worker",
+    ):
         op.drop_table(table)
