@@ -126,6 +126,7 @@ def test_a_backup_under_load_makes_a_server_that_goes_on(
             assert sections[0]["name"] == "sqlite3"
         new.config_path.write_text(yaml.safe_dump(values))
         assert run("restore", new, "--from", str(backup)) == 0, capfd.readouterr().err
+        assert "\n0 differences\n" in capfd.readouterr().out
         assert run("restore", new, "--from", str(backup)) == 1
         assert "is not empty" in capfd.readouterr().err
         new.start()

@@ -3,7 +3,8 @@
 The configuration says where database, key and media go; where FILE does not exist, it becomes the
 backup's. There must be no database yet (a SQLite file that does not exist, or a PostgreSQL database
 without tables), no other key and no media. A restore that was broken off goes on when the same
-command is run again. Afterwards clients go on: those whose sync token is of the time after the
+command is run again. At the end everything is checked, as by the command `check`, whose exit status
+this one takes over. Afterwards clients go on: those whose sync token is of the time after the
 backup are answered anew, and devices upload new one-time keys.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import sqlalchemy.exc
 
+from chat.app.commands import check
 from chat.app.commands.databases import WrongDatabase, bar, tell
 from chat.config.load import ConfigError, load
 from chat.services import backups
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         manifest = _restore(options.config_path, options.source)
+        print(f"{manifest.server_name} is restored: {sum(manifest.rows.values())} rows.")
+        return check.main([f"--config-path={path}" for path in options.config_path])
     except (
         ConfigError,
         WrongDatabase,
@@ -39,8 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         OSError,
     ) as error:
         return tell(error)
-    print(f"{manifest.server_name} is restored: {sum(manifest.rows.values())} rows.")
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
