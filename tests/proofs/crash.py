@@ -12,6 +12,7 @@ import argparse
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ from chat_testing.load import Crowd, Refused
 from chat_testing.running import RunningServer, prepared_server
 
 CLIENTS = 6
+CHECK_EVERY = 20  # rounds; and at the end
 WORK_S = 0.8  # under load before each fault
 FULL_S = 0.5  # for which the disk stays full
 SERVED_AGAIN_S = 30
@@ -185,6 +187,21 @@ def _forgotten(store: Store, user_id: str, number: int, read_up_to: str | None) 
         yield f"{user_id}: the receipt on {read_up_to} is not there"
 
 
+def differences(world: World) -> list[str]:
+    """What the command `check` finds, while the server goes on."""
+    command = [sys.executable, "-m", "chat.app.homeserver", "check"]
+    done = subprocess.run(
+        [*command, "-c", world.server.config_path],
+        env=world.server.environment,
+        cwd=world.server.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(f"    check: {(done.stdout.splitlines() or [done.stderr])[-1]}", flush=True)
+    return [] if done.returncode == 0 else [*done.stdout.splitlines(), done.stderr]
+
+
 # --- rounds ---
 
 
@@ -201,6 +218,8 @@ def play(world: World, faults: list[Fault], rounds: int) -> tuple[Counter[str], 
         found = _not_served(world)
         took_s = time.monotonic() - started_s
         found += findings(world)
+        if (number + 1) % CHECK_EVERY == 0:
+            found += differences(world)
         happened[fault.__name__] += 1
         wrong += found
         print(
@@ -265,6 +284,8 @@ def main() -> int:
         happened, wrong = play(world, faults, options.rounds)
         wrong += world.crowd.stop()
         wrong += findings(world)
+        if not options.early:
+            wrong += differences(world)
         total, statuses = world.crowd.acknowledged(), world.crowd.traffic.statuses
     rounds = ", ".join(f"{name} {count}" for name, count in sorted(happened.items()))
     print(f"{options.database}: {options.rounds} rounds ({rounds})")
