@@ -100,9 +100,20 @@ class Filler:
         return canonical_json.encode(pdu).decode()
 
     def _row(self, ev: int, key: StateKey) -> EventRow:
-        where = (self.room.main_line, self.room.head, None, None, None, None, None, None, None)
-        ids = (ev, _event_id(ev), self.room.room, None, self._pos)
-        return EventRow(*ids, *key, _sender(key), 1_700_000_000_000, *where)
+        return EventRow(
+            ev=ev,
+            event_id=_event_id(ev),
+            room=self.room.room,
+            pos=None,
+            depth=self._pos,
+            type=key[0],
+            state_key=key[1],
+            sender=_sender(key),
+            origin_server_ts=1_700_000_000_000,
+            before_line=self.room.main_line,
+            before_pos=self.room.head,
+            **dict.fromkeys(EventRow._fields[11:]),
+        )
 
     def step(self, key: StateKey, content: dict[str, Any], cited: Sequence[StateKey]) -> Ref:
         """A state event that becomes current."""
