@@ -2,23 +2,31 @@
 
 import itertools
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat.protocol.errors import NotFound
+from chat.protocol.identifiers import RoomId
+from chat.protocol.room_versions import rules_for
+from chat.protocol.signatures import generate_signing_key
 from chat.services import purge
 from chat.services.check import differences
-from chat.services.rooms import history, membership
+from chat.services.rooms import history, membership, receive
 from chat.services.server import Server
 from chat.storage import purge as stored
 from chat.storage.engine import Store
 from chat.storage.leases import Lease
 from chat.storage.schema import metadata
+from chat_testing.callers import a_user
 from chat_testing.people import Person, a_person
+from chat_testing.protocol_rooms import SEED, Room
+from chat_testing.rooms import ALICE, say
 from chat_testing.servers import FakeClock, a_server
 
+DAVE = "@dave:d.example"
 DAY_S = 86_400
 REFERENCES = {"room", "ev", "line", "k", "room_id", "main_line"}
 
@@ -345,3 +353,69 @@ def test_messages_live_as_long_as_the_policy_says(
     assert (old in shown) == (lifetime_s is None)
     assert {new, last} <= set(shown)
     server.notifier.close()
+
+
+class ForkedRoom:
+    """A room of Dave's server that Alice joins, with messages and state on two branches."""
+
+    def __init__(self, server: Server, chance: random.Random) -> None:
+        self.server, self.chance = server, chance
+        room = Room(rules_for("11"), generate_signing_key("1", SEED))
+        room.room_id = RoomId("!of-dave:d.example")
+        room.send("m.room.create", DAVE, {"room_version": "11"}, "")
+        room.with_member(DAVE)
+        room.send("m.room.power_levels", DAVE, {"users": {DAVE: 100}}, "")
+        room.send("m.room.join_rules", DAVE, {"join_rule": "public"}, "")
+        before = [room.events[one] for one in room.state.values()]
+        join = room.send("m.room.member", ALICE, {"membership": "join"}, ALICE)
+        receive.import_room(server, room.room_id, "11", join, before, before)
+        self.room_id = room.room_id
+        self.branches = [room, room.fork()]
+
+    def act(self) -> None:
+        """Alice or Dave says something, or Dave changes state on one of the branches."""
+        body = {"body": str(self.chance.random())}
+        branch = self.chance.choice(self.branches)
+        match self.chance.randrange(4):
+            case 0:
+                say(self.server, self.room_id, body["body"], ALICE)
+                return
+            case 1:
+                event = branch.send("m.room.topic", DAVE, {"topic": body["body"]}, "")
+            case 2:
+                event = branch.send("m.room.name", DAVE, {"name": body["body"]}, "")
+            case _:
+                event = branch.send("m.room.message", DAVE, body)
+        receive.receive(self.server, self.room_id, [event])
+
+    def depths(self) -> list[int]:
+        """Of all events that are part of the graph."""
+        number = number_of(self.server, self.room_id)
+        rows = self.server.store.read(
+            lambda tx: tx.rows(
+                "SELECT depth FROM event WHERE room = :room AND outlier = 0", room=number
+            )
+        )
+        return [depth for (depth,) in rows]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_room_with_forks_stays_sound_whatever_is_cut_off(server: Server, seed: int) -> None:
+    chance = random.Random(seed)
+    alice = Person(server, a_user(server, "alice"))
+    room = ForkedRoom(server, chance)
+    for _ in range(3):
+        for _ in range(12):
+            room.act()
+        before, state = (
+            ids_backwards(server, alice, room.room_id),
+            state_at(server, room.room_id, alice),
+        )
+        depth = chance.choice(room.depths())
+        number = number_of(server, room.room_id)
+        server.store.write(lambda tx, depth=depth, room=number: stored.cut(tx, room, depth))
+        purge_history(server)
+        after = ids_backwards(server, alice, room.room_id)
+        assert [one for one in before if one in after] == after
+        assert state_at(server, room.room_id, alice) == state
+        assert sound(server)

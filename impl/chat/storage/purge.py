@@ -12,7 +12,7 @@ led to the first state that can still be asked for goes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chat.storage import graph, rooms
@@ -161,18 +161,21 @@ def _unlog(tx: Transaction, evs: Sequence[int]) -> None:
 
 
 class Cut(NamedTuple):
-    """Where the history of a room is to begin: at `depth`."""
+    """Where the history of a room is to begin: at `depth`.
+
+    Once all before is gone, what remains is looked through; up to `seen`, (depth, pos), it was.
+    """
 
     room: int
     depth: int
-    frontier: frozenset[str]
+    seen: tuple[int, int]
 
 
 def cut(tx: Transaction, room: int, depth: int) -> None:
     """Have the history of a room below a depth removed; one that goes further stays."""
     tx.do(
-        "INSERT INTO history_purge (room, depth, frontier) VALUES (:room, :depth, '[]')"
-        " ON CONFLICT (room) DO UPDATE SET depth = excluded.depth"
+        "INSERT INTO history_purge (room, depth, seen_depth, seen_pos) VALUES (:room, :depth, 0, 0)"
+        " ON CONFLICT (room) DO UPDATE SET depth = excluded.depth, seen_depth = 0, seen_pos = 0"
         " WHERE history_purge.depth < excluded.depth",
         room=room,
         depth=depth,
@@ -181,8 +184,10 @@ def cut(tx: Transaction, room: int, depth: int) -> None:
 
 def next_cut(tx: Transaction) -> Cut | None:
     """A cut that is not done yet."""
-    row = tx.row("SELECT room, depth, frontier FROM history_purge ORDER BY room LIMIT 1")
-    return None if row is None else Cut(row[0], row[1], frozenset(json.loads(row[2])))
+    row = tx.row(
+        "SELECT room, depth, seen_depth, seen_pos FROM history_purge ORDER BY room LIMIT 1"
+    )
+    return None if row is None else Cut(row[0], row[1], (row[2], row[3]))
 
 
 def numbers_after(tx: Transaction, room: int, limit: int) -> list[int]:
@@ -223,7 +228,7 @@ def cut_slice(tx: Transaction, found: Cut) -> bool:
         tx.do("DELETE FROM history_purge WHERE room = :room", room=found.room)
         return False
     rows = tx.rows(
-        "SELECT ev, event_id, state_key, json FROM event WHERE room = :room AND depth < :depth"
+        "SELECT ev, state_key FROM event WHERE room = :room AND depth < :depth"
         " AND pos IS NOT NULL AND event_id <> ALL(:tips) ORDER BY depth, pos LIMIT :limit",
         room=found.room,
         depth=found.depth,
@@ -231,21 +236,10 @@ def cut_slice(tx: Transaction, found: Cut) -> bool:
         limit=SLICE,
     )
     if not rows:
-        _finish(tx, found, room.main_line)
-        return False
-    frontier = set(found.frontier)
-    for _, event_id, _, body in rows:  # in room order: what names an event comes after it
-        frontier -= _named(body)
-        frontier.add(event_id)
-    delete_events(tx, [ev for ev, _, state_key, _ in rows if state_key is None])
-    evs = [ev for ev, _, _, _ in rows]
-    _take_out_of_history(tx, [ev for ev, _, state_key, _ in rows if state_key is not None])
-    tx.do("DELETE FROM event_missing WHERE ev = ANY(:evs)", evs=evs)
-    tx.do(
-        "UPDATE history_purge SET frontier = :frontier WHERE room = :room",
-        frontier=json.dumps(sorted(frontier)),
-        room=found.room,
-    )
+        return _look_through(tx, found, room.main_line)
+    tx.do("DELETE FROM event_missing WHERE ev = ANY(:evs)", evs=[ev for ev, _ in rows])
+    delete_events(tx, [ev for ev, state_key in rows if state_key is None])
+    _take_out_of_history(tx, [ev for ev, state_key in rows if state_key is not None])
     return True
 
 
@@ -270,25 +264,45 @@ def _take_out_of_history(tx: Transaction, evs: Sequence[int]) -> None:
     )
 
 
+def _look_through(tx: Transaction, found: Cut, main_line: int) -> bool:
+    """Note which of the remaining events name some that are no longer part of the graph."""
+    rows = tx.rows(
+        "SELECT ev, depth, pos, json FROM event WHERE room = :room AND pos IS NOT NULL"
+        " AND (depth, pos) > (:depth, :pos) ORDER BY depth, pos LIMIT :limit",
+        room=found.room,
+        depth=found.seen[0],
+        pos=found.seen[1],
+        limit=SLICE,
+    )
+    _note_missing(tx, found.room, {ev: _named(body) for ev, _, _, body in rows})
+    if len(rows) < SLICE:
+        _finish(tx, found, main_line)
+        return False
+    tx.do(
+        "UPDATE history_purge SET seen_depth = :depth, seen_pos = :pos WHERE room = :room",
+        room=found.room,
+        depth=rows[-1][1],
+        pos=rows[-1][2],
+    )
+    return True
+
+
+def _note_missing(tx: Transaction, room: int, named: Mapping[int, set[str]]) -> None:
+    present = tx.rows(
+        "SELECT event_id FROM event WHERE event_id = ANY(:ids) AND outlier = 0",
+        ids=sorted(set().union(*named.values())),
+    )
+    here = {event_id for (event_id,) in present}
+    missing = {Missing(one, ev) for ev, ids in named.items() for one in ids - here}
+    graph.add_missing(tx, room, sorted(missing - set(graph.missing(tx, room))))
+
+
 def _finish(tx: Transaction, found: Cut, main_line: int) -> None:
     """Everything below the cut is gone: now what only led there."""
-    _note_missing(tx, found)
     _drop_relations(tx, found)
     _drop_lines(tx, found.room)
     _drop_superseded_state(tx, found.room, main_line)
     tx.do("DELETE FROM history_purge WHERE room = :room", room=found.room)
-
-
-def _note_missing(tx: Transaction, found: Cut) -> None:
-    """The first events that remain name events that are no longer part of the graph."""
-    rows = tx.rows(
-        "SELECT ev, json FROM event WHERE room = :room AND pos IS NOT NULL"
-        " ORDER BY depth, pos LIMIT :limit",
-        room=found.room,
-        limit=SLICE,
-    )
-    missing = [Missing(one, ev) for ev, body in rows for one in _named(body) & found.frontier]
-    graph.add_missing(tx, found.room, missing)
 
 
 def _drop_relations(tx: Transaction, found: Cut) -> None:
@@ -329,7 +343,8 @@ def _drop_superseded_state(tx: Transaction, room: int, line: int) -> None:
     first = tx.row(
         "SELECT MIN(pos) FROM (SELECT before_pos AS pos FROM event WHERE room = :room"
         " AND before_line = :line UNION ALL SELECT parent_pos FROM state_line WHERE room = :room"
-        " AND parent = :line) p",
+        " AND parent = :line UNION ALL SELECT auth_pos FROM room WHERE room = :room"
+        " AND auth_pos > 0) p",  # from where citations are counted on (graph.py)
         room=room,
         line=line,
     )

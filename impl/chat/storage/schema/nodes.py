@@ -53,6 +53,7 @@ history_purge = Table(  # rooms whose early history is on its way out (purge.py)
     metadata,
     Column("room", BigInteger, primary_key=True, autoincrement=False),
     Column("depth", BigInteger, nullable=False),  # events below go
-    Column("frontier", Text, nullable=False),  # JSON: events that went and that none of these names
+    Column("seen_depth", BigInteger, nullable=False),  # how far the rest was looked through
+    Column("seen_pos", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -50,7 +50,8 @@ def upgrade() -> None:
         "history_purge",
         sa.Column("room", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("depth", sa.BigInteger, nullable=False),
-        sa.Column("frontier", sa.Text, nullable=False),
+        sa.Column("seen_depth", sa.BigInteger, nullable=False),
+        sa.Column("seen_pos", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
 
