@@ -12,6 +12,7 @@ from chat.config.model import Database
 from chat.protocol.errors import Forbidden
 from chat.storage import engine, schema
 from chat.storage.engine import DatabaseInUse, SqliteStore, Store, Transaction, open_store
+from chat.storage.prepared import Text
 from chat_testing.databases import statements
 
 
@@ -289,8 +290,8 @@ def test_statements_whose_outcome_nobody_asks_for_travel_together(postgres_store
         assert tx.row("SELECT kind FROM change_log") == (7,)
         put(2)(tx)
 
-    def observed(tx: engine._PostgresTransaction, text: bytes) -> None:
-        sent.append(text)
+    def observed(tx: engine._PostgresTransaction, text: Text) -> None:
+        sent.append(text.sent)
         send(tx, text)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -8,6 +8,7 @@ import pytest
 from chat.storage import account_data, engine, positions, streams
 from chat.storage.engine import Store, Transaction
 from chat.storage.positions import COMMIT_AND_TELL, SILENT_LOGGER_MS
+from chat.storage.prepared import Text
 from chat.storage.streams import Change, Kind
 
 ALICE = "@alice:a.example"
@@ -23,8 +24,8 @@ def test_counter_rows_and_commit_are_one_message(
     messages: list[list[bytes]] = []
     send = engine._PostgresTransaction._send
 
-    def observed(tx: engine._PostgresTransaction, text: bytes) -> None:
-        messages.append([*tx._deferred, text])
+    def observed(tx: engine._PostgresTransaction, text: Text) -> None:
+        messages.append([each.sent for each in (*tx._deferred, text)])
         send(tx, text)
 
     monkeypatch.setattr(engine._PostgresTransaction, "_send", observed)

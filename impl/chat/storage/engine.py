@@ -60,6 +60,7 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from chat.config.model import Database
 from chat.storage import schema
 from chat.storage.caches import Cache, Caches
+from chat.storage.full_text import FTS5, TSVECTOR, FullText
 from chat.storage.gathering import Gathering, uninterrupted
 from chat.storage.positions import (
     BASE,
@@ -70,6 +71,7 @@ from chat.storage.positions import (
     Position,
     Positions,
 )
+from chat.storage.prepared import PreparedStatements, Text
 
 _poll = gevent.monkey.get_original("select", "poll")  # which asks, and never waits
 
@@ -92,6 +94,8 @@ ATTEMPTS = 5  # of a piece of work that conflicts with others
 GROUP = 100  # pieces of work that share a commit
 STATE_KEYS_BYTES = 96 * 1024 * 1024  # of remembered state keys, at a cache factor of 1
 STATE_KEY_BYTES = 200
+LONG_LIST = 200  # a statement about more than this may take long: SQLite runs it in a thread
+LONG_THREADS = 2
 BACKUP_PAGES = 2_000  # of 4 KiB, copied at once
 READERS = 4  # SQLite connections kept for reading
 
@@ -178,15 +182,13 @@ def _sqlite_insert(table: str, columns: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _postgresql_insert(
-    table: str, columns: tuple[str, ...], pending: frozenset[str] = frozenset()
-) -> str:
+def _postgresql_insert(table: str, columns: tuple[str, ...], pending: frozenset[str]) -> str:
     """`pending` columns are given as places after the base of the transaction's positions."""
     kinds = schema.column_types(table)
-    arrays = ", ".join(f"%s::{kinds[column]}[]" for column in columns)
-    names = ", ".join(columns)
+    declared = ", ".join(f"{column} {kinds[column]}" for column in columns)
     chosen = ", ".join(f"{name} + {BASE}" if name in pending else name for name in columns)
-    return f"INSERT INTO {table} ({names}) SELECT {chosen} FROM unnest({arrays}) AS given({names})"  # noqa: S608 - names of ours
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT {chosen} FROM ROWS(:given AS {declared}) given"  # noqa: S608 - names of ours
 
 
 def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[list[Scalar]]:
@@ -200,6 +202,8 @@ def _transposed(rows: Sequence[Sequence[Scalar]], width: int) -> list[list[Scala
 class Transaction(ABC):
     """An open transaction; valid only inside the piece of work that it was handed to."""
 
+    full_text: FullText  # how this database searches texts
+
     def __init__(self, store: "Store") -> None:
         self._observer = store.observer
         self._timed = store.timed
@@ -210,6 +214,10 @@ class Transaction(ABC):
     @abstractmethod
     def rows(self, sql: str, **params: Value) -> list[Row]:
         """All rows of the answer."""
+
+    def long_rows(self, sql: str, **params: Value) -> list[Row]:
+        """All rows of an answer that may be long; SQLite runs the statement in a thread."""
+        return self.rows(sql, **params)
 
     @abstractmethod
     def row(self, sql: str, **params: Value) -> Row | None:
@@ -248,26 +256,41 @@ class Transaction(ABC):
 
 
 class _SqliteTransaction(Transaction):
-    def __init__(self, store: "Store", connection: sqlite3.Connection) -> None:
+    full_text = FTS5
+
+    def __init__(self, store: "SqliteStore", connection: sqlite3.Connection) -> None:
         super().__init__(store)
         self._connection = connection
+        self._threads = store.threads
 
-    def _execute(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
+    def _execute(
+        self, sql: str, params: dict[str, Any], *, long: bool = False
+    ) -> tuple[list[Row], int]:
         """The rows of the answer, and how many rows were touched."""
         if self._observer is not None:
             self._observer(sql)
         statement = _for_sqlite(sql)
         for name in statement.lists:
+            long = long or len(params[name]) > LONG_LIST
             params[name] = msgspec.json.encode(params[name]).decode()
         started_s = time.perf_counter()
-        cursor = self._connection.execute(statement.sql, params)
-        found = cursor.fetchall()
+        if long and self._threads is not None:
+            found, touched = self._threads.apply(self._fetch, (statement.sql, params))
+        else:
+            found, touched = self._fetch(statement.sql, params)
         if self._timed is not None:
             self._timed(time.perf_counter() - started_s)
-        return found, cursor.rowcount
+        return found, touched
+
+    def _fetch(self, sql: str, params: dict[str, Any]) -> tuple[list[Row], int]:
+        cursor = self._connection.execute(sql, params)
+        return cursor.fetchall(), cursor.rowcount
 
     def rows(self, sql: str, **params: Value) -> list[Row]:
         return self._execute(sql, params)[0]
+
+    def long_rows(self, sql: str, **params: Value) -> list[Row]:
+        return self._execute(sql, params, long=True)[0]
 
     def row(self, sql: str, **params: Value) -> Row | None:
         found = self._execute(sql, params)[0]
@@ -301,16 +324,26 @@ class _SqliteTransaction(Transaction):
 
 
 class _PostgresTransaction(Transaction):
-    def __init__(self, store: "Store", connection: Any, begin: str, blocks: "_NumberBlocks"):
+    full_text = TSVECTOR
+
+    def __init__(
+        self,
+        store: "Store",
+        connection: Any,
+        begin: str,
+        blocks: "_NumberBlocks",
+        prepared: PreparedStatements,
+    ) -> None:
         super().__init__(store)
         self._cursor = connection.cursor()
         self._blocks = blocks
+        self._prepared = prepared
         self._positions = Positions()
         self._begun = False
         # What travels with the next statement.
-        self._deferred = [begin.encode()] if begin else []
+        self._deferred = [Text(begin.encode())] if begin else []
 
-    def _text(self, sql: str, params: dict[str, Any]) -> bytes:
+    def _text(self, sql: str, params: dict[str, Any]) -> Text:
         """A statement with its parameters, as it is sent."""
         if self._observer is not None:
             self._observer(sql)
@@ -318,17 +351,18 @@ class _PostgresTransaction(Transaction):
         for name, width in statement.tables:
             for i, column in enumerate(_transposed(params[name], width)):
                 params[f"{name}__{i}"] = column
-        text: bytes = self._cursor.mogrify(statement.sql, params)
-        return text
+        return self._prepared.text(self._cursor, statement.sql, params)
 
-    def _send(self, text: bytes) -> None:
+    def _send(self, text: Text) -> None:
         self._begun = self._begun or bool(self._deferred)
-        message = b";".join([*self._deferred, text])
+        texts = [*self._deferred, text]
         self._deferred.clear()
         started_s = time.perf_counter()
-        self._cursor.execute(message)
+        self._cursor.execute(b";".join(each.sent for each in texts))
         if self._timed is not None:
             self._timed(time.perf_counter() - started_s)
+        for each in texts:
+            self._prepared.sent(each)
 
     def rows(self, sql: str, **params: Value) -> list[Row]:
         self._send(self._text(sql, params))
@@ -351,18 +385,18 @@ class _PostgresTransaction(Transaction):
         if rows:
             if self._observer is not None:
                 self._observer(f"INSERT INTO {table}")
-            values = _transposed(rows, len(columns))
             pending = frozenset(
                 name
-                for name, of in zip(columns, values, strict=True)
+                for name, of in zip(columns, zip(*rows, strict=True), strict=True)
                 if all(isinstance(one, Pending) for one in of)
             )
-            given = [
-                [one.place for one in of] if name in pending else of  # type: ignore[union-attr]
-                for name, of in zip(columns, values, strict=True)
-            ]
             sql = _postgresql_insert(table, tuple(columns), pending)
-            self._deferred.append(self._cursor.mogrify(sql, given))
+            statement, given = _for_postgresql(sql), _transposed(rows, len(columns))
+            params = {
+                f"given__{i}": [one.place for one in of] if name in pending else of  # type: ignore[union-attr]
+                for i, (name, of) in enumerate(zip(columns, given, strict=True))
+            }
+            self._deferred.append(self._prepared.text(self._cursor, statement.sql, params))
 
     def positions(self, count: int) -> Sequence[Position]:
         taken = self._positions.count
@@ -383,7 +417,7 @@ class _PostgresTransaction(Transaction):
         if not self._begun and len(self._deferred) > 1:
             begin, *rest = self._deferred
             self._deferred = [begin]
-            self._send(b"SELECT 1")
+            self._send(Text(b"SELECT 1"))
             self._deferred = rest
 
     def commit(self) -> None:
@@ -391,17 +425,17 @@ class _PostgresTransaction(Transaction):
         if _has_word(self._cursor.connection):
             raise _ConnectionLost("The database ended the transaction, which was silent for long")
         if self._positions.count:
-            self._send(COMMIT_AND_TELL)
+            self._send(Text(COMMIT_AND_TELL))
             self._positions.base = int(self._cursor.fetchone()[0])
         elif self._begun:
-            self._send(b"COMMIT")
+            self._send(Text(b"COMMIT"))
         self._cursor.close()
 
     def roll_back(self) -> None:
         """ROLLBACK, unless the database knows nothing of this transaction."""
         self._deferred.clear()
         if self._begun:
-            self._send(b"ROLLBACK")
+            self._send(Text(b"ROLLBACK"))
         self._cursor.close()
 
 
@@ -522,7 +556,7 @@ class Store(ABC):
         """How many pieces of work wait for their group."""
         return 0
 
-    def observe_groups(self, observe: Callable[[int], None]) -> None:
+    def observe_groups(self, observe: Callable[[int], None]) -> None:  # noqa: B027 - may be none
         """Call `observe` with the size of each group of writes that share a commit."""
 
     @abstractmethod
@@ -598,6 +632,7 @@ class SqliteStore(Store):
         self._gathering: Gathering[_Job[Any]] = Gathering(self._write_jobs, GROUP)
         self._writer: sqlite3.Connection | None = None
         self._commit_pool: gevent.threadpool.ThreadPool | None = None
+        self._long_pool: gevent.threadpool.ThreadPool | None = None
         self._lock_file: Any = None
 
     def lock(self) -> None:
@@ -750,7 +785,16 @@ class SqliteStore(Store):
             self.timed(time.perf_counter() - started_s)
         return interruption
 
+    @property
+    def threads(self) -> gevent.threadpool.ThreadPool | None:
+        """Where statements run that may take long, under gevent."""
+        if self._long_pool is None and gevent.monkey.is_module_patched("threading"):
+            self._long_pool = gevent.threadpool.ThreadPool(LONG_THREADS)
+        return self._long_pool
+
     def close(self) -> None:
+        if self._long_pool is not None:
+            self._long_pool.kill()
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -857,7 +901,8 @@ class PostgresStore(Store):
         pooled = self._engine.raw_connection()
         connection: Any = pooled.driver_connection
         connection.autocommit = True  # BEGIN and COMMIT are sent by this module
-        tx = self.transaction(self, connection, begin, self._blocks)
+        prepared = pooled.info.setdefault("prepared", PreparedStatements())
+        tx = self.transaction(self, connection, begin, self._blocks, prepared)
         try:
             result = self._run(work, tx, connection)
             end(tx)
