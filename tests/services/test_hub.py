@@ -8,7 +8,9 @@ from textwrap import dedent
 def run(text: str) -> str:
     """What a program under gevent prints."""
     head = "from gevent import monkey; monkey.patch_all()\nimport time, gevent\n"
-    head += "from chat.services import hub\n"
+    head += (
+        "from chat.services import hub\nfrom chat.storage.cooperation import cooperate, in_turns\n"
+    )
     busy = dedent("""
         def burn(seconds):
             end = time.perf_counter() + seconds
@@ -92,7 +94,7 @@ def test_a_cooperating_loop_lets_others_run() -> None:
             while time.perf_counter() < end:
                 burn(0.0005)
                 if yields:
-                    hub.cooperate()
+                    cooperate()
 
         for yields in (True, False):
             late.clear()
@@ -106,4 +108,6 @@ def test_a_cooperating_loop_lets_others_run() -> None:
 
 
 def test_without_a_watch_cooperating_is_nothing() -> None:
-    assert run("hub.cooperate(); print(gevent.getcurrent().dead)") == "False\n"
+    assert (
+        run("cooperate(); list(in_turns(range(9))); print(gevent.getcurrent().dead)") == "False\n"
+    )

@@ -5,7 +5,7 @@ each time between two switches is measured, counted for the work that the greenl
 a run of a job), and told, with a stack, when it is longer than `HOLD_LIMIT_S`. The stack is
 taken while the hold lasts, by a thread that looks every `LOOK_S`.
 
-`cooperate` is for loops that may be long: it lets others run when this greenlet has had its time.
+From the same measure loops know when to let others run (storage/cooperation.py).
 """
 
 import logging
@@ -20,10 +20,10 @@ import gevent
 import gevent.monkey
 import greenlet
 
+from chat.storage.cooperation import turn
+
 log = logging.getLogger(__name__)
 
-SLICE_S = 0.005  # what a loop may take before it lets others run
-YIELD_S = 0.0001  # not 0, which lets run what is ready and looks at no socket and no timer
 HOLD_LIMIT_S = 0.05
 LOOK_S = 0.025
 BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -63,12 +63,6 @@ def note_database(took_s: float) -> None:
         work.database_s += took_s
 
 
-def cooperate() -> None:
-    """In a loop: let others run if this greenlet has run for `SLICE_S`; else nearly free."""
-    if _watch.watching and perf_counter() - _watch.since > SLICE_S:
-        gevent.sleep(YIELD_S)
-
-
 class Hold:
     """A time in which one greenlet kept all others waiting for too long."""
 
@@ -84,14 +78,14 @@ class Watch:
     """Measures the time between switches of one thread's greenlets."""
 
     def __init__(self) -> None:
-        self.watching = False
-        self.since = perf_counter()  # the last switch
+        self.turn = turn  # since the last switch
         self.counts = [0] * (len(BUCKETS_S) + 1)
         self.total_s = 0.0
         self.long: deque[Hold] = deque(maxlen=REMEMBERED)
-        self._charged = self.since  # until when the running greenlet's work was charged
+        self._charged = perf_counter()  # until when the running greenlet's work was charged
         self._running: Any = None
         self._seen: tuple[float, str] = (0.0, "")  # a look at a hold, by its start
+        self._ended: tuple[float, str] = (0.0, "")  # work that came to its end in this hold
         self._thread_id = 0
         self._hub: Any = None
 
@@ -99,22 +93,23 @@ class Watch:
         """Begin, in the thread whose hub serves requests."""
         self._hub = gevent.get_hub()
         self._thread_id = gevent.monkey.get_original("_thread", "get_ident")()
-        self.watching = True
         self._running = greenlet.getcurrent()
-        self.since = self._charged = perf_counter()
+        self.turn.since = self._charged = perf_counter()
+        self.turn.watched = True
         greenlet.settrace(self._switched)
         gevent.monkey.get_original("_thread", "start_new_thread")(self._look, ())
 
     def stop(self) -> None:
         """End."""
-        self.watching = False
+        self.turn.watched = False
         greenlet.settrace(None)
 
     def charge(self, work: Work | None) -> None:
         """Count the time since the last switch, or the last charge, for `work`."""
         now = perf_counter()
-        if work is not None and self.watching:
+        if work is not None and self.turn.watched:
             work.busy_s += now - self._charged
+            self._ended = self.turn.since, work.name
         self._charged = now
 
     def _switched(self, _event: str, who: tuple[Any, Any]) -> None:
@@ -125,27 +120,28 @@ class Watch:
             work = getattr(origin, "work", None)
             if work is not None:
                 work.busy_s += now - self._charged
-            held_s = now - self.since
+            held_s = now - self.turn.since
             self.total_s += held_s
             if held_s > BUCKETS_S[0]:
                 self._note(work, held_s)
             else:
                 self.counts[0] += 1
-        self.since = self._charged = now
+        self.turn.since = self._charged = now
 
     def _note(self, work: Work | None, held_s: float) -> None:
         self.counts[bisect_left(BUCKETS_S, held_s)] += 1
         if held_s > HOLD_LIMIT_S:
             start, stack = self._seen
-            name = "none" if work is None else work.name
-            self.long.append(Hold(name, held_s, stack if start == self.since else ""))
+            name = self._ended[1] if self._ended[0] == self.turn.since else "none"
+            name = name if work is None else work.name
+            self.long.append(Hold(name, held_s, stack if start == self.turn.since else ""))
 
     def _look(self) -> None:
         """The thread beside: remember where a hold is that has lasted for a while."""
         sleep = gevent.monkey.get_original("time", "sleep")
-        while self.watching:
+        while self.turn.watched:
             sleep(LOOK_S)
-            since = self.since
+            since = self.turn.since
             if self._running is self._hub or perf_counter() - since < LOOK_S:
                 continue
             frame = sys._current_frames().get(self._thread_id)

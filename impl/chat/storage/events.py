@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chat.protocol.identifiers import EventId
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.positions import Position
 from chat.storage.state import Ref
@@ -79,6 +80,7 @@ class EventRow(NamedTuple):
         return pos or 0
 
 
+STATE_PAGE = 1_000  # events of a state that are read at once
 COLUMNS = EventRow._fields
 _POS = COLUMNS.index("pos")
 _OWN = ", ".join(COLUMNS)
@@ -200,7 +202,7 @@ def by_numbers(tx: Transaction, evs: Collection[int]) -> dict[int, EventRow]:
         f"SELECT {_OWN} FROM event WHERE ev = ANY(:evs)",  # noqa: S608 - columns
         evs=list(evs),
     )
-    return {row[0]: EventRow(*row) for row in rows}
+    return {row[0]: EventRow(*row) for row in in_turns(rows)}
 
 
 def bodies(tx: Transaction, evs: Collection[int]) -> dict[int, str]:
@@ -264,13 +266,21 @@ def in_state(
 
 
 def of_current_state(tx: Transaction, room: int, event_type: str | None = None) -> list[EventRow]:
-    """Events of a room's whole current state, or of the entries of one type."""
+    """Events of a room's whole current state, or of the entries of one type, in sync order."""
     narrow = "" if event_type is None else " AND e.type = :type"
     params = {} if event_type is None else {"type": event_type}
-    rows = tx.rows(
-        f"SELECT {_OF_E} FROM state_now n JOIN event e ON e.ev = n.ev"  # noqa: S608 - columns
-        f" WHERE n.room = :room{narrow} ORDER BY e.pos",
-        room=room,
-        **params,
-    )
-    return [EventRow(*row) for row in rows]
+    found: list[EventRow] = []
+    after = 0
+    while True:
+        page = tx.long_rows(
+            f"SELECT n.k, {_OF_E} FROM state_now n JOIN event e ON e.ev = n.ev"  # noqa: S608 - columns
+            f" WHERE n.room = :room AND n.k > :after{narrow} ORDER BY n.k LIMIT :limit",
+            room=room,
+            after=after,
+            limit=STATE_PAGE,
+            **params,
+        )
+        found += [EventRow(*row[1:]) for row in in_turns(page)]
+        if len(page) < STATE_PAGE:
+            return sorted(found, key=lambda row: row.pos or 0)
+        after = page[-1][0]

@@ -7,6 +7,7 @@ room's state (state.py).
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.events import COLUMNS, EventRow
 from chat.storage.streams import Kind
@@ -104,13 +105,17 @@ _SPANS = "ROWS(:spans AS room bigint, line bigint, low int, high int) w"
 
 
 def _entries(rows: Iterable[tuple[int, int, int | None, int | None]]) -> list[StateEntry]:
-    return [StateEntry(room, k, low or 0, high or 0) for room, k, low, high in rows if low or high]
+    return [
+        StateEntry(room, k, low or 0, high or 0)
+        for room, k, low, high in in_turns(rows)
+        if low or high
+    ]
 
 
 def whole_state(tx: Transaction, spans: Sequence[StateSpan]) -> list[StateEntry]:
     """Every entry of the rooms' states at both ends."""
     return _entries(
-        tx.rows(
+        tx.long_rows(
             f"{_ENTRIES} FROM {_SPANS} JOIN state_now n ON n.room = w.room",
             spans=spans,
         )

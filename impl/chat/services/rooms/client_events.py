@@ -16,6 +16,7 @@ from chat.protocol.redaction import redact
 from chat.protocol.room_versions import RoomRules, rules_for
 from chat.storage import events, rooms
 from chat.storage.caches import Cache, Caches
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
 
@@ -92,7 +93,7 @@ def load(tx: Transaction, cache: EventCache, rows: Collection[EventRow]) -> dict
     """The events of these rows by number, from the cache or the database."""
     found = {}
     missing = []
-    for row in rows:
+    for row in in_turns(rows):
         event = cache.get(row)
         if event is None:
             missing.append(row)
@@ -101,7 +102,7 @@ def load(tx: Transaction, cache: EventCache, rows: Collection[EventRow]) -> dict
     if missing:
         _learn_versions(tx, cache, {row.room for row in missing})
         bodies = events.bodies(tx, [row.ev for row in missing])
-        for row in missing:
+        for row in in_turns(missing):
             event = found[row.ev] = render(row, bodies[row.ev], cache.rules[row.room])
             cache.put(row, event)
     return found

@@ -12,6 +12,7 @@ from chat.services.caller import Caller
 from chat.services.rooms import client_events
 from chat.services.rooms.client_events import ClientEvent, EventCache
 from chat.storage import events
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.events import SENT_LATER, EventRow
 
@@ -59,7 +60,7 @@ def show_state(
 ) -> list[bytes]:
     """The JSON of state events of one room, in their order, without what they replaced."""
     loaded = client_events.load(tx, cache, rows)
-    return [loaded[row.ev].shown(b"", room_id) for row in rows]
+    return [loaded[row.ev].shown(b"", room_id) for row in in_turns(rows)]
 
 
 def sent_as(row: EventRow, caller: Caller) -> bytes:

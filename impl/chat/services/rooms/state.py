@@ -16,6 +16,7 @@ from chat.services.rooms.visibility import View, view
 from chat.services.server import Server
 from chat.storage import events, rooms
 from chat.storage import state as stored
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.events import START, EventRow, Txn
 
@@ -134,7 +135,7 @@ def members(
             loaded = client_events.load(tx, server.sync.events, rows)
             return [
                 event.shown(b"", room_id)
-                for event in (loaded[row.ev] for row in rows)
+                for event in (loaded[row.ev] for row in in_turns(rows))
                 if membership in (None, event.membership)
                 and (not_membership is None or event.membership != not_membership)
             ]

@@ -24,6 +24,7 @@ from chat.services.sync.query import Query
 from chat.services.sync.since import Span
 from chat.services.sync.visibility import visible
 from chat.storage import events, state, sync
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
 from chat.storage.streams import Kind
@@ -352,7 +353,7 @@ class Reader:
         loaded = client_events.load(self._tx, self._cache, rows.values())
         in_timeline = {room: _keys_of(draft.kept) for room, draft in drafts.items()}
         chosen: dict[int, list[EventRow]] = {}
-        for entry in entries:
+        for entry in in_turns(entries):
             if self._query.state_after and not entry.high_ev:
                 drafts[entry.room].gone.append(rows[entry.low_ev])
                 continue
@@ -363,7 +364,7 @@ class Reader:
             chosen[room] = self._newest(of_room)
         extras = self._extras([row for of_room in chosen.values() for row in of_room], state=True)
         return {
-            room: [self._shown(row, loaded[row.ev], None, extras) for row in of_room]
+            room: [self._shown(row, loaded[row.ev], None, extras) for row in in_turns(of_room)]
             for room, of_room in chosen.items()
         }
 
@@ -593,7 +594,7 @@ def state_events_json(shown: Sequence[Shown], query: Query, now_ms: int) -> byte
 
 
 def _joined_events(shown: Sequence[Shown], query: Query, now_ms: int) -> bytes:
-    return b",".join([_event_json(one, query, now_ms) for one in shown])
+    return b",".join([_event_json(one, query, now_ms) for one in in_turns(shown)])
 
 
 def _event_json(one: Shown, query: Query, now_ms: int) -> bytes:
