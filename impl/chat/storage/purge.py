@@ -288,9 +288,9 @@ def _look_through(tx: Transaction, found: Cut, main_line: int) -> bool:
 
 
 def _note_missing(tx: Transaction, room: int, named: Mapping[int, set[str]]) -> None:
+    wanted: list[str] = sorted({one for ids in named.values() for one in ids})
     present = tx.rows(
-        "SELECT event_id FROM event WHERE event_id = ANY(:ids) AND outlier = 0",
-        ids=sorted(set().union(*named.values())),
+        "SELECT event_id FROM event WHERE event_id = ANY(:ids) AND outlier = 0", ids=wanted
     )
     here = {event_id for (event_id,) in present}
     missing = {Missing(one, ev) for ev, ids in named.items() for one in ids - here}
