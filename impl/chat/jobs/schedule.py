@@ -3,7 +3,7 @@
 from functools import partial
 
 from chat.jobs.runner import Job, LeasedJob
-from chat.services import delayed_events, expiry, monitoring, purge, typing
+from chat.services import delayed_events, expiry, monitoring, purge, search, typing
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
 from chat.services.memory import MemoryKeeper
@@ -22,6 +22,7 @@ DELAYED_EVENTS_INTERVAL_S = 1
 OLD_DELAYED_EVENTS_INTERVAL_S = 3_600
 PURGE_INTERVAL_S = 2  # so, with purge.STEP_S, a tenth of a core at most
 EXPIRY_INTERVAL_S = 30
+SEARCH_INTERVAL_S = 1
 PROFILES_INTERVAL_S = 10  # for those whose worker is gone
 
 
@@ -53,6 +54,7 @@ def leased_jobs_of(server: Server) -> list[LeasedJob]:
             OLD_DELAYED_EVENTS_INTERVAL_S,
             partial(delayed_events.forget, server),
         ),
+        LeasedJob("index messages", SEARCH_INTERVAL_S, partial(search.take_in, server)),
         LeasedJob("carry profiles", PROFILES_INTERVAL_S, lambda _: profile_carry.resume(server)),
         LeasedJob(
             "end sliding sync connections",

@@ -82,6 +82,7 @@ class PostgresCluster:
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         cursor.execute(f"TRUNCATE {', '.join(schema.metadata.tables)}")
+        cursor.execute("TRUNCATE search_words, search_words_progress")
         cursor.execute("INSERT INTO stream (id, head) VALUES (1, 0)")
         connection.close()
 

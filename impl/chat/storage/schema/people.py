@@ -4,6 +4,10 @@ from sqlalchemy import BigInteger, Column, Index, SmallInteger, Table, Text, tex
 
 from chat.storage.schema.base import metadata
 
+# Tables whose names begin like this are an index (search.py): not listed here, as their form is the
+# database's own, and filled anew wherever they are empty.
+SEARCH_INDEX = "search_words"
+
 # Compared byte by byte whatever the database's locale, so that a prefix is a range.
 Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
 

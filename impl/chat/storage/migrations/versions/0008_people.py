@@ -10,20 +10,44 @@ down_revision = "0007"
 
 BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 WAITING = sa.text("send_ts IS NOT NULL")
+SEARCH_TABLES = ("search_words", "search_words_progress")
 TABLES = ("delayed_event", "profile_carry", "user_word")
 
 
 def upgrade() -> None:
     """Create the tables, and fill the user directory."""
     _create_tables()
+    _create_search()
     schedule("user_directory", 1)
 
 
 def downgrade() -> None:
     """Drop the tables."""
     op.execute("DELETE FROM background_update WHERE name = 'user_directory'")
-    for table in TABLES:
+    for table in (*TABLES, *SEARCH_TABLES):
         op.drop_table(table)
+
+
+def _create_search() -> None:
+    """The full-text index; the server fills it."""
+    op.create_table(
+        "search_words_progress",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("pos", sa.BigInteger(), nullable=False),
+        sa.Column("next_ev", sa.BigInteger(), nullable=False),
+        sa.Column("last_ev", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            "CREATE VIRTUAL TABLE search_words USING fts5"
+            "(marks, words, content='', tokenize='unicode61 remove_diacritics 0')"
+        )
+    else:
+        op.execute(
+            "CREATE TABLE search_words (rowid BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)"
+        )
+        op.execute("CREATE INDEX search_words_by_word ON search_words USING gin (words)")
 
 
 def _create_tables() -> None:
