@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chat.storage import graph, rooms
+from chat.storage import graph, rooms, search
 from chat.storage.engine import Transaction
 from chat.storage.graph import Missing
 from chat.storage.schema import metadata
@@ -137,6 +137,7 @@ def _delete_some(tx: Transaction, table: str, where: str, **params: int | list[i
 
 def delete_events(tx: Transaction, evs: Sequence[int]) -> None:
     """Delete events with what hangs on each of them."""
+    search.forget(tx, evs)
     _unlog(tx, evs)
     tx.do(
         "DELETE FROM event_txn WHERE user_id IN (SELECT sender FROM event WHERE ev = ANY(:evs))"
