@@ -1,6 +1,6 @@
 """Typing notices: who is typing in a room right now.
 
-A notice ends when its user says so or sends a message, and else after its timeout: a timer of the
+A notice ends when its user says so, sends a message or is out of the room, and else after its timeout: a timer of the
 worker that set it ends all notices whose time is over, so also those of a worker that died. They
 are written in batches (notices.py).
 
@@ -37,14 +37,17 @@ def _put(server: Server, caller: Caller, room_id: str, until_ms: int) -> None:
     server.typing.put(server.store, TypingNotice(room, caller.user_id, now_ms, until_ms))
 
 
-def message_sent(server: Server, caller: Caller, room_id: str) -> None:
-    """End the notice of a user who has sent what they were typing. Costs nothing without one."""
-    if caller.user_id not in server.notifier.tail.typists:
+def end(server: Server, user_id: str, room_id: str) -> None:
+    """End the notice of a user who has sent what they were typing, or is no longer in the room.
+
+    Costs nothing without one, and does not wait until it is written.
+    """
+    if user_id not in server.notifier.tail.typists:
         return
     room = server.store.read(lambda tx: rooms.find(tx, room_id), snapshot=False)
     if room is not None:
         now_ms = server.clock.now_ms()
-        server.typing.note(server.store, TypingNotice(room, caller.user_id, now_ms, 0))
+        server.typing.note(server.store, TypingNotice(room, user_id, now_ms, 0))
 
 
 def end_expired(server: Server) -> None:

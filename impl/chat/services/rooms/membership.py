@@ -20,6 +20,7 @@ from chat.protocol.event import Event, StateKey
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId, parse_room_id, parse_user_id, server_of
 from chat.protocol.room_versions import rules_for
+from chat.services import typing
 from chat.services.caller import Caller
 from chat.services.rooms import current_state, directory, following, preferences
 from chat.services.rooms.batch import Check, Lookup
@@ -122,19 +123,6 @@ def forget(server: Server, caller: Caller, room_id: str) -> None:
         streams.append(tx, [Change(Kind.MEMBERSHIP, member.room, caller.user_id, member.ev)])
 
     server.store.write(work)
-
-
-def carry_profile(server: Server, user_id: str) -> None:
-    """Put a user's changed profile into their membership events in all their rooms."""
-
-    def prepare(tx: Transaction) -> list[Draft]:
-        content = _content("join", None, _shown_profile(tx, user_id))
-        return [
-            _draft(user_id, member.room_id, user_id, content)
-            for member in rooms.memberships(tx, user_id, ["join"])
-        ]
-
-    server.writer.append_each(server.store.read(prepare))
 
 
 # --- about others ---
@@ -299,6 +287,8 @@ def _append(
     check: Check | None = None,
 ) -> None:
     server.writer.append(_draft(sender, room_id, user_id, content), check=check)
+    if content["membership"] != "join":
+        typing.end(server, user_id, room_id)
 
 
 def _draft(sender: str, room_id: str, user_id: str, content: dict[str, Any]) -> Draft:

@@ -36,7 +36,7 @@ def send_event(
         return _send_redaction(server, caller, room_id, content, txn)
     draft = Draft(RoomId(room_id), UserId(caller.user_id), event_type, content)
     event = server.writer.append(draft, txn)
-    typing.message_sent(server, caller, room_id)
+    typing.end(server, caller.user_id, room_id)
     return event
 
 

@@ -9,6 +9,7 @@ from chat.protocol.errors import Forbidden, InvalidParam, NotFound
 from chat.protocol.event import Event
 from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import RoomId, UserId
+from chat.services import typing
 from chat.services.caller import Caller
 from chat.services.rooms import client_events, contents, directory, following, membership, shown
 from chat.services.rooms.history import place_of
@@ -52,6 +53,8 @@ def put(
         membership.expel_guests(server, room_id)
     elif event_type == MEMBER and content.get("membership") == "join":
         following.follow(server, caller.user_id, room_id)
+    elif event_type == MEMBER:
+        typing.end(server, state_key, room_id)
     return event
 
 
