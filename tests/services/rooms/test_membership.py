@@ -19,7 +19,7 @@ from chat.services.caller import Caller
 from chat.services.rooms import membership, send, state
 from chat.services.rooms.create import Wish, create_room
 from chat.services.server import Server
-from chat.storage import rooms, streams, users
+from chat.storage import rooms, streams
 from chat_testing.callers import a_user
 
 PUBLIC = Wish(preset="public_chat")
@@ -270,17 +270,3 @@ def test_members_of_an_allowed_room_may_join(
     assert membership_of(server, bob, room_id) == "join"
     with pytest.raises(Forbidden):
         membership.join(server, carol, room_id)
-
-
-def test_a_changed_profile_reaches_all_rooms(server: Server, alice: Caller) -> None:
-    room_ids = [create_room(server, alice, Wish()) for _ in range(3)]
-    left = create_room(server, alice, Wish())
-    membership.leave(server, alice, left)
-    server.store.write(
-        lambda tx: users.set_profile_field(tx, alice.user_id, "displayname", "Alicia")
-    )
-    membership.carry_profile(server, alice.user_id)
-    for room_id in room_ids:
-        shown = state.joined_members(server, alice, room_id)
-        assert shown[alice.user_id].displayname == "Alicia"
-    assert membership_of(server, alice, left) == "leave"
