@@ -10,7 +10,8 @@ from conformance.client import Json, User, World
 def part(user: User, room: str, since: str | None = None, **wanted: Any) -> Json:
     """What a sync tells of a joined room, whose filter has this `room` part."""
     answer = user.sync(since, filter={"room": wanted})
-    return answer.get("rooms", {}).get("join", {}).get(room, {})
+    told: Json = answer.get("rooms", {}).get("join", {}).get(room, {})
+    return told
 
 
 def types(events: list[Json]) -> list[str]:
