@@ -18,6 +18,7 @@
     ├── UnsupportedRoomVersion         M_UNSUPPORTED_ROOM_VERSION  400
     ├── IncompatibleRoomVersion        M_INCOMPATIBLE_ROOM_VERSION 400
     ├── BadAlias                       M_BAD_ALIAS          400
+    ├── DuplicateAnnotation            M_DUPLICATE_ANNOTATION 400
     ├── Unknown                        M_UNKNOWN            400
     │   ├── Unreachable                M_UNKNOWN            502
     │   └── MaxDelayExceeded           M_UNKNOWN            400   .max_delay_ms
@@ -176,6 +177,12 @@ class Unreachable(Unknown):
     """Another server that is needed for this cannot be reached."""
 
     status = 502
+
+
+class DuplicateAnnotation(ChatError):
+    """The sender has annotated the event in the same way before."""
+
+    errcode = "M_DUPLICATE_ANNOTATION"
 
 
 class BadAlias(ChatError):

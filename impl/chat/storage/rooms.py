@@ -61,9 +61,10 @@ _ROOM_WIDTH = len(Room._fields)
 
 
 def _room(row: Row) -> Room:
-    *names, tips, imported, redactions, related, custom_rules = row
+    room, room_id, version, main_line, head, tips, imported, redactions, related, custom = row
     parsed = tuple(Tip(EventId(event_id), depth) for event_id, depth in json.loads(tips))
-    return Room(*names, parsed, bool(imported), redactions, related, bool(custom_rules))
+    flags = bool(imported), redactions, related, bool(custom)
+    return Room(room, room_id, version, main_line, head, parsed, *flags)
 
 
 def find(tx: Transaction, room_id: str) -> int | None:

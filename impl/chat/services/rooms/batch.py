@@ -17,6 +17,7 @@ from chat.protocol.event_builder import Draft
 from chat.protocol.identifiers import EventId, RoomId, ServerName
 from chat.protocol.room_versions import RoomRules, rules_for
 from chat.protocol.signatures import SigningKey
+from chat.services import relations_write
 from chat.services.rooms.derived import Derived
 from chat.services.rooms.followers import Accepted, writes_of
 from chat.services.rooms.merging import MAX_PREV_EVENTS
@@ -115,6 +116,7 @@ class Batch:
         hashes = self._reference_hashes(room, cited) if room.rules.hashed_references else {}
         event = self._build(draft, room.rules, room.room.tips, auth, depth, hashes)
         auth_rules.check(event, room.event, room.rules)
+        relations_write.check(self._tx, room.room.room, draft, self._events)
         redacted = self._redacted(room, event)
         self._take(room, event, txn)
         if redacted is not None:
