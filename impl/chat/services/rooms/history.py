@@ -12,6 +12,7 @@ import msgspec
 
 from chat.protocol.errors import BadJson, Forbidden, InvalidParam, NotFound
 from chat.protocol.filters import EventFilter, compile_event_filter
+from chat.services import relations_bundle
 from chat.services.caller import Caller
 from chat.services.rooms import client_events, preferences, shown
 from chat.services.rooms.shown import Moment
@@ -92,7 +93,7 @@ def messages(
 
     def work(tx: Transaction) -> Page:
         seen_by = view(tx, server.sync.events, caller.user_id, room_id)
-        reader = _Reader(tx, server, caller, seen_by, event_filter)
+        reader = Reader(tx, server, caller, seen_by, event_filter)
         origin, edge = (END, START) if backwards else (START, END)
         first = _place(tx, seen_by, start) if start else origin
         last = _place(tx, seen_by, stop) if stop else edge
@@ -111,7 +112,7 @@ def latest(
     tx: Transaction, server: Server, caller: Caller, seen_by: View, limit: int
 ) -> tuple[list[bytes], str]:
     """The newest visible events as JSON, the newest last, and the token before them."""
-    reader = _Reader(tx, server, caller, seen_by, EVERYTHING)
+    reader = Reader(tx, server, caller, seen_by, EVERYTHING)
     rows, end = reader.page(END, START, min(limit, MAX_EVENTS), backwards=True)
     start = end or (just_before(rows[-1]) if rows else START)
     return reader.show(rows)[::-1], token(start)
@@ -124,8 +125,8 @@ def event(server: Server, caller: Caller, room_id: str, event_id: str) -> bytes:
     """
 
     def work(tx: Transaction) -> bytes:
-        seen_by, row = _visible_event(tx, server, caller, room_id, event_id)
-        reader = _Reader(tx, server, caller, seen_by, EVERYTHING)
+        seen_by, row = visible_event(tx, server, caller, room_id, event_id)
+        reader = Reader(tx, server, caller, seen_by, EVERYTHING)
         return reader.show([row])[0]
 
     try:
@@ -148,8 +149,8 @@ def context(
     """
 
     def work(tx: Transaction) -> Surroundings:
-        seen_by, row = _visible_event(tx, server, caller, room_id, event_id)
-        reader = _Reader(tx, server, caller, seen_by, event_filter)
+        seen_by, row = visible_event(tx, server, caller, room_id, event_id)
+        reader = Reader(tx, server, caller, seen_by, event_filter)
         each = min(limit, MAX_EVENTS) // 2
         place = just_before(row)
         before, start = reader.page(place, START, each, backwards=True)
@@ -177,7 +178,7 @@ def around(
     after_limit: int,
 ) -> tuple[list[EventRow], list[EventRow], str, str]:
     """Visible events before an event, latest first, and after it, and the tokens beyond both."""
-    reader = _Reader(tx, server, caller, seen_by, EVERYTHING)
+    reader = Reader(tx, server, caller, seen_by, EVERYTHING)
     place = just_before(row)
     before, start = reader.page(place, START, min(before_limit, MAX_EVENTS), backwards=True)
     after, end = reader.page(row.place, END, min(after_limit, MAX_EVENTS), backwards=False)
@@ -186,9 +187,10 @@ def around(
     return before, after, token(first), token(end or newest.place)
 
 
-def _visible_event(
+def visible_event(
     tx: Transaction, server: Server, caller: Caller, room_id: str, event_id: str
 ) -> tuple[View, EventRow]:
+    """How the caller may see a room, and an event of it. Raises Forbidden, NotFound."""
     seen_by = view(tx, server.sync.events, caller.user_id, room_id)
     row = events.by_id(tx, event_id)
     if row is None or row.room != seen_by.room.room:
@@ -198,7 +200,7 @@ def _visible_event(
     return seen_by, row
 
 
-class _Reader:
+class Reader:
     """Reads a room's history as one user may see it, through a filter.
 
     `newest` is the point after the first event that a page looked at.
@@ -239,7 +241,7 @@ class _Reader:
             if rows and not read:
                 self.newest = rows[0].place
             read += len(rows)
-            for row in self._chosen(rows):
+            for row in self.chosen(rows):
                 found.append(row)
                 if len(found) == limit:
                     return found, just_before(row) if backwards else row.place
@@ -248,7 +250,8 @@ class _Reader:
             start = just_before(rows[-1]) if backwards else rows[-1].place
         return found, start
 
-    def _chosen(self, rows: Sequence[EventRow]) -> list[EventRow]:
+    def chosen(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        """Those of the events that the user may see, and that pass the filter."""
         seen = memberships_at(self._tx, self._cache, self._view, rows)
         self._memberships |= seen
         rows = [row for row in rows if row.ev in seen and not self._is_ignored(row)]
@@ -268,9 +271,14 @@ class _Reader:
         """Whether the user ignores its sender, which hides all but state."""
         if row.state_key is not None or row.sender == self._caller.user_id:
             return False
+        return row.sender in self.ignored
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Whom the user ignores."""
         if self._ignored is None:
             self._ignored = preferences.ignored_users(self._tx, self._caller.user_id)
-        return row.sender in self._ignored
+        return self._ignored
 
     def show(self, rows: Sequence[EventRow]) -> list[bytes]:
         """The events as JSON."""
@@ -279,7 +287,20 @@ class _Reader:
             self._memberships |= memberships_at(self._tx, self._cache, self._view, strange)
         moment = Moment(self._now_ms, self._memberships)
         room_id = self._view.room.room_id
-        return shown.show(self._tx, self._cache, self._caller, room_id, rows, moment)
+        bundled = self._bundled(rows)
+        return shown.show(self._tx, self._cache, self._caller, room_id, rows, moment, bundled)
+
+    def _bundled(self, rows: Sequence[EventRow]) -> dict[int, bytes]:
+        if not self._view.room.related or not rows:
+            return {}
+        reader = relations_bundle.Reader(
+            self.ignored,
+            lambda found: memberships_at(self._tx, self._cache, self._view, found),
+            sees_all=self._view.membership == "join",
+        )
+        room_id, user_id = self._view.room.room_id, self._caller.user_id
+        found = relations_bundle.bundles(self._tx, self._cache, rows, reader, room_id)
+        return {ev: bundle.shown(user_id) for ev, bundle in found.items()}
 
     def members_of(self, rows: Sequence[EventRow]) -> list[bytes]:
         """With a filter that asks for it, the member events of the senders, as JSON."""

@@ -4,6 +4,7 @@ Spec: client-server-api/#room-event-format
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -39,8 +40,12 @@ def show(
     room_id: str | None,
     rows: Sequence[EventRow],
     moment: Moment | None = None,
+    bundled: Mapping[int, bytes] = MappingProxyType({}),
 ) -> list[bytes]:
-    """The JSON of events of one room, in their order. `room_id` is left out where it is None."""
+    """The JSON of events of one room, in their order. `room_id` is left out where it is None.
+
+    `bundled`: the field `m.relations` of those who have it, by number.
+    """
     replaced = events.by_numbers(tx, [row.replaces for row in rows if row.replaces])
     redactions = events.by_ids(tx, [row.redacted_by for row in rows if row.redacted_by])
     wanted = {row.ev: row for row in (*rows, *replaced.values(), *redactions.values())}
@@ -51,6 +56,8 @@ def show(
         redaction = redactions.get(row.redacted_by) if row.redacted_by else None
         because = None if redaction is None else loaded[redaction.ev]
         unsigned = _unsigned(row, caller, before, because, room_id, moment)
+        if (relations := bundled.get(row.ev)) is not None:
+            unsigned = b"%b,%b" % (unsigned, relations) if unsigned else relations
         shown.append(loaded[row.ev].shown(unsigned, room_id))
     return shown
 
