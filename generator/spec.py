@@ -160,7 +160,7 @@ class Spec:
             for method in METHODS:
                 if method not in item:
                     continue
-                node = item[method]
+                node = _with_optional_token(item[method])
                 raw = [*item.get("parameters", []), *node.get("parameters", [])]
                 parameters = tuple(self._parameter(file, one) for one in raw)
                 # A space at the end tells apart two operations on one path (x-selected-by).
@@ -174,3 +174,10 @@ class Spec:
         return Parameter(
             found["name"], place, python_name(found["name"]), required, found["schema"], home
         )
+
+
+def _with_optional_token(node: Json) -> Json:
+    """What `x-optional-token` says, in OpenAPI's words."""
+    if "x-optional-token" not in node:
+        return node
+    return node | {"security": [{}, {"accessToken": []}]}

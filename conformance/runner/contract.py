@@ -184,6 +184,8 @@ def closed(document: Json) -> Json:
             schema["additionalProperties"] = False
         if "allOf" in schema:
             schema["unevaluatedProperties"] = False
+        if "x-items-also" in schema:  # what a special request is answered with
+            schema["items"] = {"anyOf": [schema["items"], schema["x-items-also"]]}
         missing = schema.get("x-tolerated-missing", {})
         if missing:
             schema["required"] = [name for name in schema["required"] if name not in missing]

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from chat.storage.engine import PostgresStore, _PostgresTransaction
 from chat.storage.positions import Pending, Position
+from chat.storage.prepared import Text
 
 LATE_S = 0.01
 DROPPED = 3  # one of so many announcements
@@ -20,7 +21,7 @@ INCREMENT = 1_000
 class _Late(_PostgresTransaction):
     def commit(self) -> None:
         if self._positions.count:
-            self._deferred.append(f"SELECT pg_sleep({LATE_S} * random())".encode())
+            self._deferred.append(Text(f"SELECT pg_sleep({LATE_S} * random())".encode()))
         super().commit()
 
 
