@@ -81,8 +81,9 @@ class PostgresCluster:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        cursor.execute(f"TRUNCATE {', '.join(schema.metadata.tables)}")
-        cursor.execute("TRUNCATE search_words, search_words_progress")
+        # Most tables are empty, and deleting nothing is far cheaper than truncating.
+        tables = [*schema.metadata.tables, "search_words", "search_words_progress"]
+        cursor.execute(";".join(f"DELETE FROM {table}" for table in tables))
         cursor.execute("INSERT INTO stream (id, head) VALUES (1, 0)")
         connection.close()
 
