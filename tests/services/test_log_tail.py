@@ -37,6 +37,17 @@ def test_the_oldest_changes_go_and_the_floor_rises() -> None:
     assert [change.pos for change in tail.since(2, 3)] == [4, 6]
 
 
+def test_rooms_are_asked_for_together() -> None:
+    tail = Tail()
+    tail.record(events(1, 2, 3, 4))
+    tail.record([LoggedChange(5, Kind.ACCOUNT_DATA, 1, ALICE, None)])
+    for rooms in ([2], [2, 7, 8, 9, 10, 11]):  # fewer than changes, and more
+        found = {room: [one.pos for one in of] for room, of in tail.since_in(rooms, 1, 5).items()}
+        assert found == {2: [2, 4]}
+        assert [one.pos for one in tail.since_in(rooms, 2, 5)[2]] == [4]
+        assert tail.since_in(rooms, 2, 3) == {}
+
+
 def test_a_new_start_knows_nothing_before_it() -> None:
     tail = Tail()
     tail.record(events(1, 2))

@@ -46,6 +46,7 @@ DRAIN_S = 2  # for the rest of a refused body, so that the refusal is not lost
 STOP_S = 7  # from the signal until what is still in progress is cut off
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 SMALL_BODY_BYTES = 65536  # an unread body up to this is skipped; a larger one costs the connection
+GARBAGE = 20_000  # objects more than before until the collector looks at them; few make cycles
 
 
 class ChatWorker(GeventWorker):  # type: ignore[misc]
@@ -103,6 +104,7 @@ class ChatWorker(GeventWorker):  # type: ignore[misc]
             server.start()
         gc.collect()
         gc.freeze()  # what lives now lives for ever: no need to look at it again
+        gc.set_threshold(GARBAGE)
         log.info("serving", extra={"http_parser": serving.http_parser_name(self.cfg)})
         hub.start()
         while self.alive:

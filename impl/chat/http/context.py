@@ -1,6 +1,6 @@
 """What a handler knows of its request beside the request record."""
 
-from dataclasses import dataclass
+import msgspec
 
 from chat.protocol.errors import MissingToken
 from chat.services.caller import Caller
@@ -10,8 +10,7 @@ from chat.services.server import Server
 __all__ = ["Caller", "Context"]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """One request, as it stands when its handler is called.
 
     `path` is the path as the client wrote it, still percent-encoded, without the query. `address`

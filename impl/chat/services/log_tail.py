@@ -1,7 +1,8 @@
 """The recent part of the change log in memory, by room and by user."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import islice
 
 from chat.storage.streams import PERSONAL, STARTED, Kind, LoggedChange
 
@@ -79,6 +80,23 @@ class Tail:
             if upto is None or change.pos <= upto:
                 found.append(change)
         return tuple(reversed(found))
+
+    def since_in(
+        self, rooms: Collection[int], position: int, upto: int
+    ) -> dict[int, tuple[LoggedChange, ...]]:
+        """The changes of these rooms at positions in (position, upto], of those that changed.
+
+        Looks at what changed or at the rooms, whichever is less.
+        """
+        count = self.position - position
+        if count > len(rooms):
+            return {room: found for room in rooms if (found := self.since(room, position, upto))}
+        grouped: dict[int, list[LoggedChange]] = {}
+        for change in reversed(list(islice(reversed(self._all), count))):
+            room = concerned(change)
+            if isinstance(room, int) and room in rooms and position < change.pos <= upto:
+                grouped.setdefault(room, []).append(change)
+        return {room: tuple(changes) for room, changes in grouped.items()}
 
 
 def concerned(change: LoggedChange) -> Name | None:

@@ -6,7 +6,6 @@ and others get their turn in between.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -23,8 +22,7 @@ ROOMS_AT_ONCE = 40
 _encode = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What is new. `rooms` is the JSON of the answer's field, None where there is nothing in it."""
 
     token: Token
@@ -74,7 +72,8 @@ class Answering:
         lists = None
         if plan.since:
             lists = extras.device_lists(tx, self._server, plan, query, self._busy)
-        self._device.members.note(self._members_sent, plan.head)
+        caller = query.caller
+        self._memory.note_members(caller.user_id, caller.device_id, self._members_sent, plan.head)
         return Answer(
             Token(plan.head, delivered),
             _rooms_json(rooms),

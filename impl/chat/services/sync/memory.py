@@ -126,9 +126,15 @@ class SyncMemory:
 
     def device(self, user_id: str, device_id: str) -> DeviceState:
         """What is known of a device."""
-        key = (user_id, device_id)
-        self.devices.measure(key)
-        return self.devices.of(key, DeviceState)
+        return self.devices.of((user_id, device_id), DeviceState)
+
+    def note_members(
+        self, user_id: str, device_id: str, sent: Collection[tuple[int, str]], position: int
+    ) -> None:
+        """Remember for a device what `KnownMembers.note` is to be told."""
+        if sent:
+            self.device(user_id, device_id).members.note(sent, position)
+            self.devices.measure((user_id, device_id))
 
     def loading(self, room: int) -> threading.Lock:
         """Held while a window of a room is read, so that those who wait find it read."""

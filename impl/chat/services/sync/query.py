@@ -1,7 +1,6 @@
 """What a sync request asks for: its token and its filter."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -18,8 +17,7 @@ EVERYTHING = SyncFilter()
 MAX_KEPT_FILTER = 8_192  # characters of a filter that is kept compiled
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """A position of the change log, written `s<pos>`.
 
     `devices` is how far messages to the device were delivered; it is behind `pos`, and written
@@ -33,8 +31,7 @@ class Token:
         return f"s{self.pos}" if self.devices == self.pos else f"s{self.pos}_{self.devices}"
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """A sync request. `timeout_ms` is how long to wait for news; `state_after` asks for the state
     at the end of the timeline in place of that at its start; `connection` is where the answer goes.
     """

@@ -5,7 +5,8 @@ first without a database, on what is remembered, and again with one where that w
 """
 
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from chat.protocol.errors import InvalidParam
 from chat.services.caller import Caller

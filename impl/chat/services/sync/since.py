@@ -6,11 +6,12 @@ between the token and one upper position, `head`, which becomes the next token.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
-from chat.services.log_tail import Name, Tail
+from chat.services.log_tail import Tail
 from chat.services.rooms import client_events
 from chat.services.server import Server
 from chat.services.sync.memory import SyncMemory, UserRooms
@@ -26,8 +27,7 @@ IGNORED_USERS = "m.ignored_user_list"
 OUTSIDE = frozenset({"leave", "ban"})
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """What is to be told of one room: its events at log positions in (after, upto].
 
     `whole`: the client does not know the room's state. `steady`: the user was joined all the time.
@@ -55,8 +55,7 @@ class Span:
         return self.changes is None or any(change.kind is kind for change in self.changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What an answer has to tell.
 
     `own`: changes that concern the user alone; `new_devices`: users sharing a room, or the user,
@@ -123,24 +122,31 @@ def remembered(server: Server, query: Query) -> Plan | None:
         return None
     if _rooms_changed(tail.since(query.caller.user_id, min(token.pos, user.as_of))):
         return None
-    user.as_of = tail.position
+    user.as_of = head = tail.position
+    own = tail.since(query.caller.user_id, token.pos, head)
+    changed = tail.since_in(user.joined, token.pos, head)
     spans = [
-        Span(room, room_id, token.pos, tail.position, steady=True, changes=changes)
-        for room, room_id in user.joined.items()
-        if (changes := tail.since(room, token.pos)) and query.filter.room.matches_room(room_id)
+        Span(room, user.joined[room], token.pos, head, steady=True, changes=changes)
+        for room, changes in changed.items()
+        if query.filter.room.matches_room(user.joined[room])
     ]
-    own = tail.since(query.caller.user_id, token.pos)
-    devices = _new_devices(tail, query.caller.user_id, user.joined, token.pos, tail.position)
-    return Plan(token.pos, tail.position, user, spans, own=own, new_devices=devices)
+    devices = _devices_in((own, *changed.values()))
+    return Plan(token.pos, head, user, spans, own=own, new_devices=devices)
 
 
 def _new_devices(
-    tail: Tail, user_id: str, joined: Iterable[int], since: int, upto: int
+    tail: Tail, user_id: str, joined: Mapping[int, str], since: int, upto: int
 ) -> frozenset[str]:
-    names: list[Name] = [user_id, *joined]
-    changes = [change for name in names for change in tail.since(name, since, upto)]
+    own = tail.since(user_id, since, upto)
+    return _devices_in((own, *tail.since_in(joined, since, upto).values()))
+
+
+def _devices_in(changes: Iterable[tuple[LoggedChange, ...]]) -> frozenset[str]:
     return frozenset(
-        change.user_id for change in changes if change.kind is Kind.DEVICE_LIST and change.user_id
+        change.user_id
+        for of_name in changes
+        for change in of_name
+        if change.kind is Kind.DEVICE_LIST and change.user_id
     )
 
 

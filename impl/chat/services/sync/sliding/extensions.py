@@ -6,9 +6,10 @@ Spec: MSC3884 (e2ee), MSC3885 (to_device), MSC3959 (account_data), MSC3960 (rece
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from chat.protocol.errors import InvalidParam
 from chat.services.server import Server

@@ -6,10 +6,11 @@ the room, where there is something to tell, and how it stands with the connectio
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
 from chat.protocol.filters import EventFilter, RoomFilter, SyncFilter
 from chat.services.rooms import client_events
@@ -47,8 +48,7 @@ NAME, AVATAR = ("m.room.name", ""), ("m.room.avatar", "")
 _encode = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """What is to be told of a room.
 
     `span` is what to read of it, None for nothing; `initial`: the client does not know the room;
