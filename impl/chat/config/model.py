@@ -286,6 +286,14 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLog:
+    """How much is kept of the order in which things changed; older tokens cost a sync more."""
+
+    max_age_ms: int = key(duration(), "Older changes go.", default="1d")
+    max_rows: int = key(Number(minimum=1_000), "Of more changes the oldest go.", default=1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """Who is online."""
 
@@ -475,6 +483,9 @@ class Config:
         default={"name": "sqlite3", "args": {"database": "homeserver.db"}},
     )
     caches: Caches = key(Section(Caches), "Memory for caches.", default={})
+    change_log: ChangeLog = key(
+        Section(ChangeLog), "What syncs and workers follow; not of Synapse.", default={}
+    )
 
     # Keys and secrets
     signing_key_path: Path = key(

@@ -3,7 +3,7 @@
 from functools import partial
 
 from chat.jobs.runner import Job, LeasedJob
-from chat.services import delayed_events, expiry, monitoring, purge, search, typing
+from chat.services import delayed_events, expiry, log_trim, monitoring, purge, search, typing
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
 from chat.services.memory import MemoryKeeper
@@ -14,6 +14,7 @@ FIGURES_INTERVAL_S = 1
 MEMORY_INTERVAL_S = 1
 LAST_SEEN_INTERVAL_S = 15
 TYPING_INTERVAL_S = 30  # for notices whose worker is gone; others end by a timer, on time
+LOG_INTERVAL_S = 60
 REQUESTS_INTERVAL_S = 10
 SESSIONS_INTERVAL_S = 300
 CONNECTIONS_INTERVAL_S = 3_600
@@ -42,6 +43,7 @@ def leased_jobs_of(server: Server) -> list[LeasedJob]:
     updates = BackgroundUpdates(server.store)
     return [
         LeasedJob("end typing notices", TYPING_INTERVAL_S, lambda _: typing.end_expired(server)),
+        LeasedJob("trim the change log", LOG_INTERVAL_S, partial(log_trim.step, server)),
         LeasedJob("forget old requests", REQUESTS_INTERVAL_S, requests.step),
         LeasedJob("background updates", UPDATES_INTERVAL_S, updates.run_batch),
         LeasedJob(

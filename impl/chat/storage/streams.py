@@ -111,3 +111,38 @@ def head(tx: Transaction) -> int:
     assert row is not None
     position: int = row[0]
     return position
+
+
+# --- keeping it short ---
+
+
+def note_time(tx: Transaction, now_ms: int) -> None:
+    """Note that everything in the log was there at this time."""
+    tx.do(
+        "INSERT INTO log_time (pos, ts) SELECT head, :now FROM stream WHERE true"
+        " ON CONFLICT (pos) DO NOTHING",
+        now=now_ms,
+    )
+
+
+def outdated(tx: Transaction, before_ms: int, rows: int) -> int:
+    """Up to which position changes are older than a time or too many for `rows`; 0 for none.
+
+    A change is as old as the first time that was noted after it. The last one stays, so that who
+    follows the log sees that others are gone.
+    """
+    noted = tx.row("SELECT max(pos) FROM log_time WHERE ts < :before", before=before_ms)
+    assert noted is not None
+    last = head(tx)
+    return max(0, min(last - 1, max(noted[0] or 0, last - rows)))
+
+
+def trim(tx: Transaction, upto: int, rows: int) -> int:
+    """Remove at most `rows` of the oldest changes up to a position; how many went."""
+    tx.do("DELETE FROM log_time WHERE pos < :upto", upto=upto)
+    return tx.run(
+        "DELETE FROM change_log WHERE pos <= :upto AND pos IN"
+        " (SELECT pos FROM change_log ORDER BY pos LIMIT :rows)",
+        upto=upto,
+        rows=rows,
+    )

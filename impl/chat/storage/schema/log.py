@@ -28,3 +28,10 @@ change_log = Table(
     Column("user_id", Text),
     Column("ref", BigInteger),
 )
+
+log_time = Table(  # everything up to `pos` was there at `ts` (ms)
+    "log_time",
+    metadata,
+    Column("pos", Number, primary_key=True, autoincrement=False),
+    Column("ts", BigInteger, nullable=False),
+)
