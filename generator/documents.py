@@ -57,7 +57,7 @@ def shared_errors(operation: Operation, spec: Spec) -> dict[str, dict[str, str]]
     found: dict[str, dict[str, str]] = {"400": {}, "401": {}, "403": {}, "413": {}}
     if has_json:
         found["400"] |= UNREADABLE_BODY
-    if has_json or operation.parameters:
+    if operation.parameters:
         found["400"] |= INVALID_PARAM
     if requires_something(operation, spec):
         found["400"] |= MISSING_PARAM

@@ -30,12 +30,31 @@ late event            + 0 0 0 0 0    + 0 0 0 0 0    + 0 0 0 0 0    + + + + + +
 early context         + + + - - -    + + + - - -    + + + - - -    + + + + + +
 late context          + 0 0 - - -    + 0 0 - - -    + 0 0 - - -    + + + + + +
 aliases               + - - - - -    + - - - - -    + - - - - -    + + + + + -
+initial sync          + + + - - -    + + + - - -    + + + - - -    + + + + + +
+watch                 + - - - - -    + - - - - -    + - - - - -    + + + + + +
+early event alone     + + + 0 0 -    + + + 0 0 -    + + + 0 0 -    + + + + + -
+late event alone      + 0 0 0 0 -    + 0 0 0 0 -    + 0 0 0 0 -    + + + + + -
+event by time         + + + - - -    + + + - - -    + + + - - -    + + + + + -
+early relations       + + + - - -    + + + - - -    + + + - - -    + + + + + -
+late relations        + 0 0 - - -    + 0 0 - - -    + 0 0 - - -    + + + + + -
+related of a kind     + + + - - -    + + + - - -    + + + - - -    + + + + + -
+related of a type     + + + - - -    + + + - - -    + + + - - -    + + + + + -
+threads               + + + - - -    + + + - - -    + + + - - -    + + + + + -
+summary               + + 0 + + -    + + 0 + + -    + + 0 + + -    + + + + + -
+hierarchy             + + - + + -    + + - + + -    + + - + + -    + + + + + -
 """
 
 WRITING = """
 operation             member left banned invited stranger guest
 send                  +      -    -      -       -        -
 set state             -      -    -      -       -        -
+set keyed state       -      -    -      -       -        -
+invite by state       +      -    -      -       -        -
+ban by state          -      -    -      -       -        -
+upgrade               -      -    -      -       -        -
+report room           +      +    +      +       +        -
+report event          +      0    0      0       0        -
+private receipt       +      -    -      -       -        -
 redact of another     -      -    -      -       -        -
 invite                +      -    -      -       -        -
 kick                  -      -    -      -       -        -
@@ -52,7 +71,10 @@ room account data     +      +    +      +       +        -
 tag                   +      +    +      +       +        -
 """
 
+V1 = "/_matrix/client/v1"
+RELATIONS = f"{V1}/rooms/{{}}/relations/{{}}"
 TEXT = {"msgtype": "m.text", "body": "soup"}
+REASON = {"reason": "It insults people"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +112,11 @@ def _about_owner(operation: str) -> Step:
     return lambda user, at: user.post(template, at.room, body={"user_id": at.owner.user_id})
 
 
+def _member(user: User, at: Setting, other: User, membership: str) -> Exchange:
+    path = "/rooms/{}/state/m.room.member/{}"
+    return user.put(path, at.room, other.user_id, body={"membership": membership})
+
+
 STEPS: dict[str, Step] = {
     "messages": lambda user, at: user.get("/rooms/{}/messages", at.room, dir="b"),
     "state": lambda user, at: user.get("/rooms/{}/state", at.room),
@@ -101,11 +128,42 @@ STEPS: dict[str, Step] = {
     "early context": lambda user, at: user.get("/rooms/{}/context/{}", at.room, at.early),
     "late context": lambda user, at: user.get("/rooms/{}/context/{}", at.room, at.late),
     "aliases": lambda user, at: user.get("/rooms/{}/aliases", at.room),
+    "initial sync": lambda user, at: user.get("/rooms/{}/initialSync", at.room),
+    "watch": lambda user, at: user.get("/events", room_id=at.room, timeout=0),
+    "early event alone": lambda user, at: user.get("/events/{}", at.early),
+    "late event alone": lambda user, at: user.get("/events/{}", at.late),
+    "event by time": lambda user, at: user.get(
+        f"{V1}/rooms/{{}}/timestamp_to_event", at.room, dir="f", ts=1
+    ),
+    "early relations": lambda user, at: user.get(RELATIONS, at.room, at.early),
+    "late relations": lambda user, at: user.get(RELATIONS, at.room, at.late),
+    "related of a kind": lambda user, at: user.get(
+        RELATIONS + "/{}", at.room, at.early, "m.thread"
+    ),
+    "related of a type": lambda user, at: user.get(
+        RELATIONS + "/{}/{}", at.room, at.early, "m.thread", "m.room.message"
+    ),
+    "threads": lambda user, at: user.get(f"{V1}/rooms/{{}}/threads", at.room),
+    "summary": lambda user, at: user.get(f"{V1}/room_summary/{{}}", at.room),
+    "hierarchy": lambda user, at: user.get(f"{V1}/rooms/{{}}/hierarchy", at.room),
     "send": lambda user, at: user.put(
         "/rooms/{}/send/{}/{}", at.room, "m.room.message", secrets.token_hex(4), body=TEXT
     ),
     "set state": lambda user, at: user.put(
         "/rooms/{}/state/{}", at.room, "m.room.topic", body={"topic": "soup"}
+    ),
+    "set keyed state": lambda user, at: user.put(
+        "/rooms/{}/state/{}/{}", at.room, "org.example.seat", "window", body={}
+    ),
+    "invite by state": lambda user, at: _member(user, at, at.users["stranger"], "invite"),
+    "ban by state": lambda user, at: _member(user, at, at.owner, "ban"),
+    "upgrade": lambda user, at: user.post("/rooms/{}/upgrade", at.room, body={"new_version": "11"}),
+    "report room": lambda user, at: user.post("/rooms/{}/report", at.room, body=REASON),
+    "report event": lambda user, at: user.post(
+        "/rooms/{}/report/{}", at.room, at.early, body=REASON
+    ),
+    "private receipt": lambda user, at: user.post(
+        "/rooms/{}/receipt/m.read.private/{}", at.room, at.early
     ),
     "redact of another": lambda user, at: user.put(
         "/rooms/{}/redact/{}/{}", at.room, at.early, secrets.token_hex(4), body={}

@@ -10,11 +10,17 @@ from conformance.runner.filled import filled_operations
 from conformance.runner.operation import Operation, Parameter
 
 HUGE = {"Content-Length": str(10**9)}
+NAMES = frozenset({"roomId", "roomIdOrAlias", "eventId", "mediaId", "ruleId", "delayId"})
+INVITE = "POST /_matrix/client/v3/rooms/{roomId}/invite"  # its example is a user of another server
 
 
 def check_no_token(world: World) -> None:
     """An operation for users refuses a request without a token."""
-    for_each(world, "401 M_MISSING_TOKEN", lambda one, user: ask(world.stranger, one, user))
+
+    def step(one: Operation, user: User) -> Exchange | None:
+        return ask(world.stranger, one, user) if one.for_users else None
+
+    for_each(world, "401 M_MISSING_TOKEN", step)
 
 
 def check_unknown_token(world: World) -> None:
@@ -67,6 +73,16 @@ def check_missing_parameters(world: World) -> None:
         return None
 
     for_each(world, "400 M_MISSING_PARAM", step)
+
+
+def check_what_does_not_exist(world: World) -> None:
+    """An operation on a room, an event or another thing that nobody made does not find it."""
+
+    def step(one: Operation, user: User) -> Exchange | None:
+        named = {each.name for each in one.parameters if each.place == "path"} & NAMES
+        return ask(user, one, user) if named and one.name != INVITE else None
+
+    for_each(world, "404 M_NOT_FOUND", step)
 
 
 def check_parameters_of_a_wrong_form(world: World) -> None:

@@ -87,7 +87,7 @@ class Contract:
             None if body is None else self._resolve(at, body)[1],
             described.get("example"),
             bool(node.get("x-guests")),
-            any("accessToken" in one for one in node.get("security", [])),
+            "security" in node and all("accessToken" in one for one in node["security"]),
             outcomes(responses),
         )
 
