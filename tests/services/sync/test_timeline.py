@@ -1,8 +1,11 @@
 """What a sync shows of rooms: timelines, state, membership."""
 
+import json
+
 import pytest
 
 from chat.services import account_data
+from chat.services.rooms import history
 from chat_testing.databases import statements
 from chat_testing.people import Person, another_device, ids, state_of
 from chat_testing.servers import FakeClock
@@ -229,6 +232,90 @@ def test_who_comes_back_is_told_all_anew(alice: Person, bob: Person) -> None:
     joined = bob.syncs(limit(1))["join"][room]
     assert joined["timeline"]["limited"] is True
     assert state_of(joined["state"]["events"])["m.room.topic", ""] == topic
+
+
+def test_who_comes_back_is_not_told_again_what_they_know(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    bob.syncs(ALL)
+    bob.leaves(room)
+    meanwhile = alice.says(room, "meanwhile")
+    bob.joins(room)
+    timeline = bob.syncs(ALL)["join"][room]["timeline"]
+    memberships = [e["content"].get("membership") for e in timeline["events"]]
+    assert memberships == ["leave", None, "join"]
+    assert ids(timeline["events"])[1] == meanwhile
+    assert timeline["limited"] is False
+
+
+def test_who_comes_back_later_is_told_what_was_since_they_left(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    bob.syncs(ALL)
+    bob.leaves(room)
+    bob.syncs(ALL)
+    meanwhile = alice.says(room, "meanwhile")
+    bob.joins(room)
+    joined = bob.syncs(ALL)["join"][room]
+    events = joined["timeline"]["events"]
+    assert ids(events)[0] == meanwhile
+    assert [e["content"].get("membership") for e in events] == [None, "join"]
+    # A client that did not sync before has to page for what was before.
+    assert joined["timeline"]["limited"] is True
+    assert ("m.room.create", "") in state_of(joined["state"]["events"])
+
+
+def test_bans_that_were_told_are_not_told_again(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    bob.syncs(ALL)
+    alice.bans(room, bob)
+    bob.syncs(ALL)
+    alice.unbans(room, bob)
+    [told] = ids(bob.syncs(ALL)["leave"][room]["timeline"]["events"])
+    bob.joins(room)
+    events = bob.syncs(ALL)["join"][room]["timeline"]["events"]
+    assert told not in ids(events)
+    assert [e["content"]["membership"] for e in events] == ["join"]
+
+
+def test_who_came_and_left_again_is_not_told_what_they_know(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    bob.syncs(ALL)
+    bob.leaves(room)
+    bob.syncs(ALL)
+    bob.joins(room)
+    said = alice.says(room, "hello again")
+    bob.leaves(room)
+    events = bob.syncs(ALL)["leave"][room]["timeline"]["events"]
+    assert [e["content"].get("membership") for e in events] == ["join", None, "leave"]
+    assert ids(events)[1] == said
+
+
+def test_a_timeline_starts_after_state_that_is_hidden(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    shown = alice.sets(room, "m.room.topic", topic="shown")
+    alice.sets(room, "m.room.history_visibility", history_visibility="joined")
+    hidden = alice.sets(room, "m.room.topic", topic="hidden from who is not there")
+    alice.says(room, "hidden too")
+    bob.syncs()
+    bob.joins(room)
+    joined = bob.syncs(ALL)["join"][room]
+    assert [e.get("state_key") for e in joined["timeline"]["events"]] == [bob.id]
+    assert joined["timeline"]["limited"] is True
+    assert state_of(joined["state"]["events"])["m.room.topic", ""] == hidden
+    page = history.messages(
+        bob.server,
+        bob.caller,
+        room,
+        start=joined["timeline"]["prev_batch"],
+        stop=None,
+        backwards=True,
+        limit=10,
+        event_filter=history.parse_filter(None),
+    )
+    assert shown in ids([json.loads(event) for event in page.events])
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ class Answering:
     def answer(self) -> Answer:
         """Everything that is new."""
         plan, query, tx = self._plan, self._query, self._tx
-        new_rooms = [span.room for span in plan.joined if span.whole or not span.after]
+        new_rooms = [span.room for span in plan.joined if span.whole or span.is_new]
         account = extras.account_events(tx, plan, query, new_rooms)
         messages, delivered = extras.device_messages(tx, plan, query)
         keys = extras.device_keys(tx, self._server, query.caller, plan.head)

@@ -135,7 +135,7 @@ def receipts_of(
             key = _changes_key(span, Kind.RECEIPT)
             known = None if key is None else memory.receipts.get(key)
             if known is None:
-                missing[span.room, span.after] = key
+                missing[span.room, 0 if span.is_new else span.after] = key
             else:
                 found[span.room] = known
     if missing:
@@ -162,7 +162,7 @@ def typists_of(
     found: dict[int, list[str]] = {}
     asked, new = {}, []
     for span in spans:
-        if not span.after:
+        if span.is_new:
             new.append(span.room)
         elif span.changes is not None and span.may_have(Kind.TYPING):
             key = _changes_key(span, Kind.TYPING)
@@ -171,7 +171,7 @@ def typists_of(
                 asked[span.room] = key
             else:
                 found[span.room] = known
-    unknown = [span.room for span in spans if span.after and span.changes is None]
+    unknown = [span.room for span in spans if not span.is_new and span.changes is None]
     if unknown:
         asked |= dict.fromkeys(sync.typing_changed(tx, unknown, plan.since, plan.head))
     if asked or new:
@@ -383,10 +383,10 @@ def busy_rooms(tx: Transaction, server: Server, plan: Plan) -> dict[int, Facts]:
     changed = [
         span.room
         for span in plan.joined
-        if span.after and (span.whole or span.may_have(Kind.EVENT))
+        if not span.is_new and (span.whole or span.may_have(Kind.EVENT))
     ]
     rows = sync.membership_changes(tx, changed, plan.since, plan.head) if changed else []
-    new = {span.room for span in plan.joined if not span.after}
+    new = {span.room for span in plan.joined if span.is_new}
     return facts_of(tx, {row.room for row in rows} | new)
 
 
@@ -399,7 +399,7 @@ def device_lists(
 ) -> DeviceLists:
     """Whose devices changed. `busy`: joined rooms whose members or encryption may have changed."""
     encrypted = {room for room, facts in busy.items() if facts.encrypted}
-    new = encrypted & {span.room for span in plan.joined if not span.after}
+    new = encrypted & {span.room for span in plan.joined if span.is_new}
     left = _encrypted(tx, [span.room for span in plan.left if span.end is not None])
     come, gone, encrypting = _movements(tx, server, plan, encrypted - new)
     changed = set(_changed_devices(tx, plan, query)) | come

@@ -25,17 +25,19 @@ from chat.storage.sync import StateSpan
 
 IGNORED_USERS = "m.ignored_user_list"
 OUTSIDE = frozenset({"leave", "ban"})
+LOOKS_BACK = 8  # of a user's membership events before a token
 
 
 class Span(msgspec.Struct, frozen=True):
     """What is to be told of one room: its events at log positions in (after, upto].
 
     `whole`: the client does not know the room's state. `steady`: the user was joined all the time.
-    `rejoined`: the client knows an older stretch of the room, so there is a gap. `changes` is what
-    the log says of the room, None where the log does not go back that far. `joined_by` is the event
-    since which the user has been joined, given for rooms that are new to the client. `end` is the
+    `gap`: the client may not know all that was before. `changes` is what the log says of the room,
+    None where the log does not go back that far. `joined_by` is the event since which the user has
+    been joined, given for rooms that are new to the client, or that it was out of. `end` is the
     event by which a stay in the room ended, None while it lasts; `farewell` is the user's present
-    membership event in a room that they are not in.
+    membership event in a room that they are not in. `told`: how the user stayed out of the room up
+    to this log position was told already.
     """
 
     room: int
@@ -44,11 +46,17 @@ class Span(msgspec.Struct, frozen=True):
     upto: int
     whole: bool = False
     steady: bool = False
-    rejoined: bool = False
+    gap: bool = False
     changes: tuple[LoggedChange, ...] | None = None
     joined_by: EventRow | None = None
     end: EventRow | None = None
     farewell: EventRow | None = None
+    told: int = 0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the client knows nothing of the room, or was out of it."""
+        return self.joined_by is not None or not self.after
 
     def may_have(self, kind: Kind) -> bool:
         """Whether a change of this kind may lie in the span."""
@@ -223,11 +231,11 @@ def _with_rooms(
     ]
     spans = [_known_span(server.notifier.tail, query, plan, member) for member in known]
     known_rooms = {member.room for member in known}
-    fresh = {member.ev: member for member in joined if member.room not in known_rooms}
+    fresh = [member for member in joined if member.room not in known_rooms]
     return replace(
         plan,
         joined=[span for span in spans if span.changes != () or span.whole]
-        + _fresh_spans(tx, plan, fresh),
+        + _fresh_spans(tx, plan, fresh, known_stays),
         left=[left_span(member, known_stays[member.room], since) for member in outside],
         invites=unignored(tx, [m for m in new if m.membership == "invite"], plan.user.ignored),
         knocks=[m for m in new if m.membership == "knock"],
@@ -236,9 +244,14 @@ def _with_rooms(
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A user's part in a room since a token: membership events from that at the token on."""
+    """A user's part in a room since a token: membership events from that at the token on.
+
+    `before`: the log position at which they had left last, where they were not joined at the token;
+    0 where they never had been.
+    """
 
     entries: list[tuple[EventRow | None, str]]
+    before: int = 0
 
     @property
     def was_joined(self) -> bool:
@@ -249,6 +262,10 @@ class Stay:
     def unbroken(self) -> bool:
         """Whether the user was joined all the time."""
         return all(membership == "join" for _, membership in self.entries)
+
+    def told_upto(self, since: int) -> int:
+        """The log position up to which a client with the token `since` was told of the room."""
+        return since if self.was_joined else self.before
 
     @property
     def end(self) -> EventRow | None:
@@ -279,15 +296,41 @@ def stays(
     found = sync.histories(tx, spans, [(room, k) for room in numbers])
     rows = events.by_numbers(tx, {ev for entries in found.values() for _, ev in entries if ev})
     shown = client_events.load(tx, server.sync.events, rows.values())
-    return {
-        room: Stay(
-            [
-                (rows[ev], shown[ev].membership or "leave") if ev else (None, "leave")
-                for _, ev in entries
-            ]
-        )
+    known: dict[int, list[tuple[EventRow | None, str]]] = {
+        room: [
+            (rows[ev], shown[ev].membership or "leave") if ev else (None, "leave")
+            for _, ev in entries
+        ]
         for (room, _), entries in found.items()
     }
+    out_by = {
+        room: row for room, ((row, membership), *_) in known.items() if membership != "join" and row
+    }
+    left = _last_left(tx, server, out_by)
+    return {room: Stay(entries, left.get(room, 0)) for room, entries in known.items()}
+
+
+def _last_left(tx: Transaction, server: Server, out_by: Mapping[int, EventRow]) -> dict[int, int]:
+    """Room → log position of the user's last leave up to an event at which they were out of it.
+
+    Where many such events lie between, that of one of them: what is before can be paged.
+    """
+    found: dict[int, int] = {}
+    rows = {room: row for room, row in out_by.items() if row.replaces}
+    for _ in range(LOOKS_BACK):
+        if not rows:
+            break
+        earlier = events.by_numbers(tx, [row.replaces or 0 for row in rows.values()])
+        shown = client_events.load(tx, server.sync.events, earlier.values())
+        further = {}
+        for room, row in rows.items():
+            one = earlier.get(row.replaces or 0)
+            if one is None or shown[one.ev].membership == "join":
+                found[room] = row.pos or 0
+            elif one.replaces:
+                further[room] = one
+        rows = further
+    return found | {room: row.pos or 0 for room, row in rows.items()}
 
 
 def _known_span(tail: Tail, query: Query, plan: Plan, member: LocalMember) -> Span:
@@ -304,21 +347,27 @@ def _known_span(tail: Tail, query: Query, plan: Plan, member: LocalMember) -> Sp
     )
 
 
-def _fresh_spans(tx: Transaction, plan: Plan, members: dict[int, LocalMember]) -> list[Span]:
-    """Rooms of which the client knows nothing, or not all that happened meanwhile."""
-    rows = events.by_numbers(tx, members) if members else {}
-    return [
-        Span(
-            member.room,
-            member.room_id,
-            0,
-            plan.head,
-            whole=True,
-            rejoined=plan.since > 0,
-            joined_by=rows[ev],
+def _fresh_spans(
+    tx: Transaction, plan: Plan, members: list[LocalMember], known_stays: Mapping[int, Stay]
+) -> list[Span]:
+    """Rooms of which the client knows nothing, or that it was out of meanwhile."""
+    rows = events.by_numbers(tx, [member.ev for member in members]) if members else {}
+    spans = []
+    for member in members:
+        stay = known_stays.get(member.room)
+        spans.append(
+            Span(
+                member.room,
+                member.room_id,
+                0 if stay is None else stay.told_upto(plan.since),
+                plan.head,
+                whole=True,
+                gap=stay is not None and not stay.was_joined,
+                joined_by=rows[member.ev],
+                told=plan.since,
+            )
         )
-        for ev, member in members.items()
-    ]
+    return spans
 
 
 def _is_told(query: Query, since: int, member: LocalMember) -> bool:
@@ -335,11 +384,13 @@ def left_span(member: LocalMember, stay: Stay, since: int) -> Span:
     return Span(
         member.room,
         member.room_id,
-        since if known else 0,
+        stay.told_upto(since),
         end.pos or 0,
         whole=not known,
+        gap=stay.before > 0,
         end=end,
         farewell=farewell,
+        told=since,
     )
 
 

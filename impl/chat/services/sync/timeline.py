@@ -8,7 +8,7 @@ the timeline, knows the room's state at the end of the timeline.
 Spec: client-server-api/#syncing
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from chat.services.rooms import client_events, history
 from chat.services.rooms.client_events import ClientEvent, EventCache
 from chat.services.rooms.shown import sent_as
 from chat.services.sync.query import Query
-from chat.services.sync.since import Span
+from chat.services.sync.since import OUTSIDE, Span
 from chat.services.sync.visibility import visible
 from chat.storage import events, state, sync
 from chat.storage.cooperation import in_turns
@@ -109,6 +109,7 @@ class _Draft:
         self.stepped = False  # the main line moved
         self.own_steps = True  # every step of the main line was that of a kept event
         self.judged = False
+        self.closed = False  # what is older is not to be shown
         self.gone: list[EventRow] = []  # what is no longer in the state
         self.names_changed = False
 
@@ -118,7 +119,7 @@ class _Draft:
         `kept`: event number → the event, and the user's membership at it.
         """
         if self.high is None:
-            self.high = timeline.rows[-1].head
+            self.high = timeline.rows[-1].head if timeline.rows else timeline.start
         before, part = timeline.start, []
         for row in timeline.rows:
             if row.ev in kept:
@@ -191,13 +192,19 @@ class Reader:
         for _ in range(ROUNDS):
             stretches = [Stretch(d.span.room, d.span.after, d.upto) for d in open_drafts]
             found = sync.newest(self._tx, stretches, size)
-            kept = self._kept(drafts, found)
+            memberships = self._memberships(drafts, found)
+            kept = self._kept(drafts, found, memberships)
             for room, timeline in found.items():
-                drafts[room].take(timeline, kept)
+                rest = _after_hidden_state(timeline, memberships)
+                drafts[room].closed = rest is not timeline
+                drafts[room].take(rest, kept)
             open_drafts = [
                 d
                 for d in open_drafts
-                if d.cut is not None and len(d.kept) < self._limit and self._wants(d.span.room_id)
+                if d.cut is not None
+                and not d.closed
+                and len(d.kept) < self._limit
+                and self._wants(d.span.room_id)
             ]
             if not open_drafts:
                 break
@@ -211,16 +218,29 @@ class Reader:
         return self._timeline.matches_room(room_id)
 
     def _kept(
-        self, drafts: Mapping[int, _Draft], found: Mapping[int, sync.Timeline]
+        self,
+        drafts: Mapping[int, _Draft],
+        found: Mapping[int, sync.Timeline],
+        memberships: Mapping[int, str],
     ) -> dict[int, tuple[ClientEvent, str]]:
-        memberships = self._memberships(drafts, found)
-        rows = [row for one in found.values() for row in one.rows if row.ev in memberships]
+        rows = [
+            row
+            for room, one in found.items()
+            for row in one.rows
+            if row.ev in memberships and not self._was_told(drafts[room].span, row, memberships)
+        ]
         loaded = client_events.load(self._tx, self._cache, rows)
         return {
             row.ev: (loaded[row.ev], memberships[row.ev])
             for row in rows
             if self._all_pass or self._passes(loaded[row.ev])
         }
+
+    def _was_told(self, span: Span, row: EventRow, memberships: Mapping[int, str]) -> bool:
+        """Whether an event is how the user stayed out of the room, told when it happened."""
+        if (row.type, row.state_key) != (MEMBER, self._user_id):
+            return False
+        return (row.pos or 0) <= span.told and memberships[row.ev] in OUTSIDE
 
     def _passes(self, event: ClientEvent) -> bool:
         if event.state_key is None and event.sender in self._ignored:
@@ -463,7 +483,7 @@ class Reader:
         return Window(
             room=span.room,
             shown=shown,
-            limited=draft.cut is not None or span.rejoined,
+            limited=draft.cut is not None or span.gap,
             prev_batch=_prev_batch(draft),
             line=None if line is None else line[0],
             start=draft.start,
@@ -515,6 +535,18 @@ def _certain_memberships(span: Span, rows: Sequence[EventRow]) -> dict[int, str]
 
 def _is_from(row: EventRow, own: EventRow) -> bool:
     return row.before_pos is not None and row.before_pos >= own.head
+
+
+def _after_hidden_state(timeline: sync.Timeline, seen: Container[int]) -> sync.Timeline:
+    """The part of a timeline after the last state event that its reader may not see.
+
+    `seen`: the events that they may see. So the state at the start has what was changed unseen.
+    """
+    for place in range(len(timeline.rows) - 1, -1, -1):
+        row = timeline.rows[place]
+        if row.state_key is not None and row.ev not in seen:
+            return sync.Timeline(timeline.rows[place + 1 :], row.pos, row.head)
+    return timeline
 
 
 def _is_linear(timeline: sync.Timeline) -> bool:
