@@ -83,7 +83,7 @@ def test_a_request_is_remembered_for_a_day(server, clock):
     second = alice.says(room, "new")
     clock.advance(seconds=1000)
     run(server, "forget old requests")
-    number = "SELECT e.event_id FROM event_txn t JOIN event e ON e.ev = t.ev"
+    number = "SELECT e.event_id FROM answered_request t JOIN event e ON e.ev = t.ev"
     kept = {one for (one,) in server.store.read(lambda tx: tx.rows(number))}
     assert second in kept and first not in kept
 

@@ -1,10 +1,10 @@
 """Removes what has expired, a little at a time; each part under a lease of its own."""
 
 from chat.services.server import Server
-from chat.storage import expiry
+from chat.storage import expiry, requests
 from chat.storage.engine import Transaction
-from chat.storage.expiry import FIRST, Key
 from chat.storage.leases import Lease
+from chat.storage.requests import FIRST, Key
 
 DAY_MS = 86_400_000
 REQUESTS_KEPT_MS = DAY_MS  # for so long a client may repeat a request by its transaction ID
@@ -25,13 +25,13 @@ class Requests:
     def step(self, lease: Lease) -> None:
         """Look at the next few."""
         store, after = self._server.store, self._after
-        found = store.read(lambda tx: expiry.requests_after(tx, after, LOOKED_AT), snapshot=False)
+        found = store.read(lambda tx: requests.after(tx, after, LOOKED_AT), snapshot=False)
         before_ms = self._server.clock.now_ms() - REQUESTS_KEPT_MS
         old = [key for key, created_ms in found if created_ms < before_ms]
 
         def work(tx: Transaction) -> None:
             lease.guard(tx)
-            expiry.forget_requests(tx, old)
+            requests.forget(tx, old)
 
         if old:
             store.write(work)

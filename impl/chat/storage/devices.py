@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-from chat.storage import sliding, streams
+from chat.storage import requests, sliding, streams
 from chat.storage.engine import Transaction
 from chat.storage.streams import Change, Kind
 
@@ -149,7 +149,6 @@ _OWNED_BY_DEVICE = (
     "one_time_keys",
     "fallback_keys",
     "to_device",
-    "event_txn",
     "devices",
 )
 
@@ -157,6 +156,7 @@ _OWNED_BY_DEVICE = (
 def delete(tx: Transaction, user_id: str, device_ids: list[str]) -> None:
     """Remove devices with their tokens, keys, waiting messages and sliding sync connections."""
     sliding.drop_devices(tx, user_id, device_ids)
+    requests.forget_devices(tx, user_id, device_ids)
     for table in _OWNED_BY_DEVICE:
         tx.run(
             f"DELETE FROM {table} WHERE user_id = :user_id AND device_id = ANY(:devices)",  # noqa: S608 - names from the constant above

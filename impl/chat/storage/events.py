@@ -10,9 +10,11 @@ names its redaction in `redacted_by`: what is shown is decided when it is shown.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from chat.protocol.identifiers import EventId
+from chat.storage import requests
 from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.positions import Position
@@ -88,7 +90,7 @@ _OF_E = ", ".join(f"e.{column}" for column in COLUMNS)
 _SHOWN = "rejected = 0 AND soft_failed = 0 AND outlier = 0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Txn:
     """A client's request that may be repeated: the same `path` of the same device is the same.
 
@@ -99,6 +101,11 @@ class Txn:
     device_id: str
     path: str
     txn_id: str
+
+    @cached_property
+    def key(self) -> requests.Key:
+        """What stands for it where it is remembered."""
+        return requests.key_of(self.user_id, self.device_id, self.path)
 
 
 # --- writing ---
@@ -147,11 +154,7 @@ def store(
 
 def remember_txns(tx: Transaction, sent: Sequence[tuple[Txn, int]], now_ms: int) -> None:
     """Note which events answered which requests."""
-    tx.insert(
-        "event_txn",
-        ("user_id", "device_id", "path", "ev", "created_ts"),
-        [(txn.user_id, txn.device_id, txn.path, ev, now_ms) for txn, ev in sent],
-    )
+    requests.remember(tx, [(txn.key, ev) for txn, ev in sent], now_ms)
 
 
 def redact(tx: Transaction, event_id: str, redaction_id: str) -> None:
@@ -168,13 +171,12 @@ def redact(tx: Transaction, event_id: str, redaction_id: str) -> None:
 
 def by_txns(tx: Transaction, txns: Collection[Txn]) -> dict[tuple[str, str, str], int]:
     """(user, device, path) → event, of requests that were answered before."""
-    rows = tx.rows(
-        "SELECT t.user_id, t.device_id, t.path, t.ev"
-        " FROM ROWS(:txns AS user_id text, device_id text, path text) w JOIN event_txn t"
-        " ON t.user_id = w.user_id AND t.device_id = w.device_id AND t.path = w.path",
-        txns=[(txn.user_id, txn.device_id, txn.path) for txn in txns],
-    )
-    return {(user_id, device_id, path): ev for user_id, device_id, path, ev in rows}
+    answers = requests.answers(tx, [txn.key for txn in txns])
+    return {
+        (txn.user_id, txn.device_id, txn.path): answers[txn.key]
+        for txn in txns
+        if txn.key in answers
+    }
 
 
 def by_id(tx: Transaction, event_id: str) -> EventRow | None:

@@ -2,32 +2,6 @@
 
 from chat.storage.engine import Transaction
 
-Key = tuple[str, str, str]  # of a remembered request: user, device, path
-FIRST: Key = ("", "", "")
-
-
-def requests_after(tx: Transaction, after: Key, limit: int) -> list[tuple[Key, int]]:
-    """Remembered requests of clients in the order of their keys, with the time of each in ms."""
-    rows = tx.rows(
-        "SELECT user_id, device_id, path, created_ts FROM event_txn"
-        " WHERE (user_id, device_id, path) > (:user, :device, :path)"
-        " ORDER BY user_id, device_id, path LIMIT :limit",
-        user=after[0],
-        device=after[1],
-        path=after[2],
-        limit=limit,
-    )
-    return [((user, device, path), created) for user, device, path, created in rows]
-
-
-def forget_requests(tx: Transaction, keys: list[Key]) -> None:
-    """Remember these requests no longer: sent again, they would be new."""
-    tx.do(
-        "DELETE FROM event_txn WHERE (user_id, device_id, path) IN (SELECT w.u, w.d, w.p"
-        " FROM ROWS(:keys AS u text, d text, p text) w)",
-        keys=keys,
-    )
-
 
 def end(tx: Transaction, now_ms: int, tokens_before_ms: int) -> None:
     """Remove what expired: authentication sessions and nonces by now, tokens before a time."""

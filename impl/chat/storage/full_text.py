@@ -68,7 +68,11 @@ class TsVector(FullText):
         for place, word in enumerate(words, 1):
             if len(places[word]) < MOST_POSITIONS:
                 places[word].append(str(place))
-        return " ".join(f"'{word}':{','.join(where)}" for word, where in places.items())
+        # One place would rank a word like none does, and take four bytes.
+        return " ".join(
+            f"'{word}':{','.join(where)}" if len(where) > 1 else f"'{word}'"
+            for word, where in places.items()
+        )
 
     def query(self, words: Sequence[str], marks: Sequence[Sequence[str]]) -> str:
         terms = [f"'{word}':*" if _by_beginning(word) else f"'{word}'" for word in words]
@@ -91,7 +95,8 @@ FTS5 = Fts5(
 )
 TSVECTOR = TsVector(
     matches="w.words @@ :query::tsquery",
-    rank="ts_rank(w.words, :query::tsquery)",
+    # By how often the words occur. That of all together would be by how near they are.
+    rank="ts_rank(w.words, replace(:query, '&', '|')::tsquery)",
     put="INSERT INTO search_words (rowid, words)"
     " VALUES (:rowid, (:marks || ' ' || :words)::tsvector)",
     forget="DELETE FROM search_words WHERE rowid = :rowid AND :marks <> '' AND :words <> ''",

@@ -176,19 +176,6 @@ def claim(tx: Transaction, user_id: str, device_id: str, algorithm: str) -> OneT
     return OneTimeKey(algorithm, row[0], row[1])
 
 
-def claim_txn(tx: Transaction, user_id: str, device_id: str, path: str, now_ms: int) -> bool:
-    """Note that a device made a request; False where it was made before."""
-    made = tx.run(
-        "INSERT INTO event_txn (user_id, device_id, path, ev, created_ts)"
-        " VALUES (:user_id, :device_id, :path, 0, :now) ON CONFLICT DO NOTHING",
-        user_id=user_id,
-        device_id=device_id,
-        path=path,
-        now=now_ms,
-    )
-    return made > 0
-
-
 def send_to_devices(
     tx: Transaction, sender: str, kind: str, messages: list[tuple[str, str, str]]
 ) -> None:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chat.storage import graph, rooms, search
+from chat.storage import graph, requests, rooms, search
 from chat.storage.engine import Transaction
 from chat.storage.graph import Missing
 from chat.storage.schema import metadata
@@ -23,11 +23,11 @@ from chat.storage.streams import Kind
 
 SLICE = 500  # rows that go at once
 
-BY_EVENT = ("event_auth", "event_txn", "search_words")  # go with each event
+BY_EVENT = ("event_auth", "answered_request", "search_words")  # go with each event
 BY_LINE = ("state_log",)  # belongs to the lines of the room
 BY_ROOM_ID = ("delayed_event", "report")
 SHARED = ("state_key",)  # names of state, the same for all rooms
-PASSING = ("change_log",)  # ends by itself, soon
+PASSING = ("change_log", "event_txn")  # ends by itself, soon; is used no more
 OWN = ("room", "event", "ended_room", "history_purge")  # what this module looks after by hand
 AUTHORISES = (
     "m.room.create",
@@ -139,11 +139,7 @@ def delete_events(tx: Transaction, evs: Sequence[int]) -> None:
     """Delete events with what hangs on each of them."""
     search.forget(tx, evs)
     _unlog(tx, evs)
-    tx.do(
-        "DELETE FROM event_txn WHERE user_id IN (SELECT sender FROM event WHERE ev = ANY(:evs))"
-        " AND ev = ANY(:evs)",
-        evs=list(evs),
-    )
+    requests.forget_answers(tx, evs)
     for table in ("event_auth", "event"):
         tx.do(f"DELETE FROM {table} WHERE ev = ANY(:evs)", evs=list(evs))  # noqa: S608 - names of ours
 

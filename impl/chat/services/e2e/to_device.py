@@ -6,7 +6,7 @@ from typing import Any
 from chat.protocol.identifiers import parse_user_id
 from chat.services.caller import Caller
 from chat.services.server import Server
-from chat.storage import devices, keys
+from chat.storage import devices, keys, requests
 from chat.storage.engine import Transaction
 
 EVERY_DEVICE = "*"
@@ -27,9 +27,10 @@ def send(
         parse_user_id(user_id)
 
     now_ms = server.clock.now_ms()
+    request = requests.key_of(caller.user_id, caller.device_id, path)
 
     def work(tx: Transaction) -> None:
-        if not keys.claim_txn(tx, caller.user_id, caller.device_id, path, now_ms):
+        if not requests.claim(tx, request, now_ms):
             return
         addressed = _addressed(tx, server.name, messages)
         if addressed:

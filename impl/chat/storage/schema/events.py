@@ -34,7 +34,17 @@ Index("event_by_room_order", event.c.room, event.c.depth, event.c.pos)
 Index("event_by_sync_order", event.c.room, event.c.pos)
 Index("event_by_time", event.c.room, event.c.origin_server_ts, event.c.ev)
 
-event_txn = Table(  # requests of clients that must not be repeated
+answered_request = Table(  # requests of clients that must not be repeated (requests.py)
+    "answered_request",
+    metadata,
+    Column("device", BigInteger, primary_key=True, autoincrement=False),  # digests
+    Column("request", Text, primary_key=True),
+    Column("ev", BigInteger, nullable=False),  # what answered it; 0: no event
+    Column("created_ts", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+event_txn = Table(  # its form of before; nothing but the first schema's code knows it
     "event_txn",
     metadata,
     Column("user_id", Text, primary_key=True),
