@@ -93,6 +93,25 @@ class PushRule:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class CompiledRules:
+    """A user's rules, ready to be tried; and whether one of them looks for their display name."""
+
+    rules: tuple[PushRule, ...]
+    needs_display_name: bool
+
+
+def compile_ruleset(ruleset: Mapping[str, Sequence[Mapping[str, Any]]]) -> CompiledRules:
+    """The rules of a ruleset as `compile_rules` has them, and what they need."""
+    named = any(
+        isinstance(condition, dict) and condition.get("kind") == "contains_display_name"
+        for kind in KINDS
+        for rule in ruleset.get(kind, ())
+        for condition in _conditions_of(kind, rule)
+    )
+    return CompiledRules(compile_rules(ruleset), named)
+
+
 def compile_rules(ruleset: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[PushRule, ...]:
     """The enabled rules of a ruleset (`{"override": […], …}`) in the order they are tried.
 

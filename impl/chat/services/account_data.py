@@ -8,6 +8,7 @@ from typing import Any
 
 from chat.protocol.errors import ChatError, Forbidden, NotFound, TooLarge
 from chat.protocol.identifiers import parse_room_id
+from chat.services import push_rules
 from chat.services.caller import Caller
 from chat.services.server import Server
 from chat.storage import account_data as stored
@@ -40,6 +41,8 @@ def get(server: Server, user_id: str, room_id: str | None, kind: str) -> dict[st
         return None if room is None else stored.get(tx, user_id, room, kind)
 
     content = server.store.read(work)
+    if kind == push_rules.PUSH_RULES and room_id is None:
+        content = push_rules.shown(user_id, kind, content or push_rules.UNCHANGED)
     if content is None:
         raise NotFound("There is no such account data")
     found: dict[str, Any] = json.loads(content)

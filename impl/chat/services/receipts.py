@@ -4,26 +4,27 @@ Spec: client-server-api/#receipts and #fully-read-markers
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from chat.protocol.errors import InvalidParam, NotFound
+from chat.protocol.relations import relation_of
 from chat.services.caller import Caller
 from chat.services.rooms.joined import joined_room
 from chat.services.rooms.visibility import view, visible
 from chat.services.server import Server
-from chat.storage import account_data, events, receipts, users
+from chat.services.threads import MAIN, threads_of
+from chat.storage import account_data, events, receipts, unread, users
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
 from chat.storage.receipts import UNTHREADED, Receipt
+from chat.storage.rooms import Room
+from chat.storage.unread import WHOLE
 
 READ, READ_PRIVATE, FULLY_READ = "m.read", "m.read.private", "m.fully_read"
 KINDS = frozenset({READ, READ_PRIVATE, FULLY_READ})
-MAIN = "main"  # the thread of all events that are in none
-MAX_HOPS = 3  # from an event to the one that says which thread it is in
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,38 @@ def put(server: Server, caller: Caller, room_id: str, markers: Sequence[Marker])
 
     def work(tx: Transaction) -> None:
         joined_room(tx, caller, room_id)
-        seen_by = view(tx, server.sync.events, caller.user_id, room_id)
         users.lock(tx, caller.user_id)  # two devices may move a marker at once
-        for marker in markers:
-            row = events.by_id(tx, marker.event_id)
-            if row is None or row.room != seen_by.room.room:
-                raise NotFound("There is no such event in this room")
-            if not visible(tx, server.sync.events, seen_by, [row]):
-                raise NotFound("There is no such event in this room")
-            _check_thread(tx, marker, row)
-            _move(tx, caller.user_id, marker, row, now_ms)
+        rows = _events(tx, server, caller, room_id, markers)
+        moves = [
+            move
+            for marker, row in zip(markers, rows, strict=True)
+            if (move := _move(tx, caller.user_id, marker, row, now_ms)) is not None
+        ]
+        for move in moves:  # from here on the change log is held
+            move(tx)
 
     server.store.write(work)
+
+
+def _events(
+    tx: Transaction, server: Server, caller: Caller, room_id: str, markers: Sequence[Marker]
+) -> list[EventRow]:
+    """The events of markers. Raises NotFound, InvalidParam."""
+    seen_by = view(tx, server.sync.events, caller.user_id, room_id)
+    known = events.by_ids(tx, {marker.event_id for marker in markers})
+    seen = {row.ev for row in visible(tx, server.sync.events, seen_by, _in(known, seen_by.room))}
+    rows = []
+    for marker in markers:
+        row = known.get(marker.event_id)
+        if row is None or row.ev not in seen:
+            raise NotFound("There is no such event in this room")
+        _check_thread(tx, marker, row)
+        rows.append(row)
+    return rows
+
+
+def _in(known: Mapping[str, EventRow], room: Room) -> list[EventRow]:
+    return [row for row in known.values() if row.room == room.room]
 
 
 def _check(marker: Marker) -> None:
@@ -70,22 +91,34 @@ def _check(marker: Marker) -> None:
         raise InvalidParam("m.fully_read is not for single threads")
 
 
-def _move(tx: Transaction, user_id: str, marker: Marker, row: EventRow, now_ms: int) -> None:
+def _move(
+    tx: Transaction, user_id: str, marker: Marker, row: EventRow, now_ms: int
+) -> Callable[[Transaction], None] | None:
+    """What moves a marker; None where it does not go forwards."""
     if marker.kind == FULLY_READ:
-        _move_fully_read(tx, user_id, row)
-        return
+        return _move_fully_read(tx, user_id, row)
     thread_id = marker.thread_id or UNTHREADED
     known = receipts.find(tx, row.room, user_id, marker.kind, thread_id)
-    if known is None or _is_ahead(tx, row, known.event_id):
-        receipts.put(tx, Receipt(row.room, user_id, marker.kind, thread_id, row.event_id, now_ms))
+    if known is not None and not _is_ahead(tx, row, known.event_id):
+        return None
+    receipt = Receipt(row.room, user_id, marker.kind, thread_id, row.event_id, now_ms)
+
+    def move(tx: Transaction) -> None:
+        unread.mark_read(tx, row.room, user_id, marker.thread_id or WHOLE, row.pos or 0)
+        receipts.put(tx, receipt)
+
+    return move
 
 
-def _move_fully_read(tx: Transaction, user_id: str, row: EventRow) -> None:
+def _move_fully_read(
+    tx: Transaction, user_id: str, row: EventRow
+) -> Callable[[Transaction], None] | None:
     known = account_data.get(tx, user_id, row.room, FULLY_READ)
     before = None if known is None else json.loads(known).get("event_id")
-    if before is None or _is_ahead(tx, row, before):
-        content = json.dumps({"event_id": row.event_id})
-        account_data.put(tx, user_id, row.room, FULLY_READ, content)
+    if before is not None and not _is_ahead(tx, row, before):
+        return None
+    content = json.dumps({"event_id": row.event_id})
+    return lambda tx: account_data.put(tx, user_id, row.room, FULLY_READ, content)
 
 
 def _is_ahead(tx: Transaction, row: EventRow, event_id: str) -> bool:
@@ -100,30 +133,13 @@ def _is_ahead(tx: Transaction, row: EventRow, event_id: str) -> bool:
 def _check_thread(tx: Transaction, marker: Marker, row: EventRow) -> None:
     """Raises InvalidParam where the event is not part of the marker's thread.
 
-    A thread's root counts as a part of it, too. Spec: client-server-api/#threaded-read-receipts
+    A thread's root counts as a part of it, too; a redacted event as one of the main timeline, where
+    it is now, and of the thread that it was in. Spec: client-server-api/#threaded-read-receipts
     """
     if marker.thread_id is None or marker.thread_id == row.event_id:
         return
-    if _thread_of(tx, row) != marker.thread_id:
+    content = msgspec.json.decode(events.bodies(tx, [row.ev])[row.ev])["content"]
+    (thread,) = threads_of(tx, [(row.room, relation_of(content))], {})
+    lawful = {thread} if row.redacted_by is None else {thread, MAIN}
+    if marker.thread_id not in lawful:
         raise InvalidParam("The event is not in the thread that thread_id names")
-
-
-def _thread_of(tx: Transaction, row: EventRow) -> str:
-    """The root of the thread that an event is in, or MAIN."""
-    for _ in range(MAX_HOPS):
-        relation = _relation(events.bodies(tx, [row.ev])[row.ev])
-        parent_id = relation.get("event_id")
-        if not isinstance(parent_id, str):
-            return MAIN
-        if relation.get("rel_type") == "m.thread":
-            return parent_id
-        parent = events.by_id(tx, parent_id)
-        if parent is None or parent.room != row.room:
-            return MAIN
-        row = parent
-    return MAIN
-
-
-def _relation(body: str) -> Mapping[str, Any]:
-    relation = msgspec.json.decode(body)["content"].get("m.relates_to")
-    return relation if isinstance(relation, dict) else {}

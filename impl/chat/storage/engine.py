@@ -58,6 +58,7 @@ import sqlalchemy
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from chat.config.model import Database
+from chat.protocol.push_rules import CompiledRules
 from chat.storage import schema
 from chat.storage.caches import Cache, Caches
 from chat.storage.full_text import FTS5, TSVECTOR, FullText
@@ -94,6 +95,8 @@ ATTEMPTS = 5  # of a piece of work that conflicts with others
 GROUP = 100  # pieces of work that share a commit
 STATE_KEYS_BYTES = 96 * 1024 * 1024  # of remembered state keys, at a cache factor of 1
 STATE_KEY_BYTES = 200
+PUSH_RULES_BYTES = 16 * 1024 * 1024  # of remembered push rules, likewise
+PUSH_RULE_BYTES = 700
 LONG_LIST = 200  # a statement about more than this may take long: SQLite runs it in a thread
 LONG_THREADS = 2
 BACKUP_PAGES = 2_000  # of 4 KiB, copied at once
@@ -209,6 +212,7 @@ class Transaction(ABC):
         self._timed = store.timed
         self.publish = store.publish
         self.state_keys = store.state_keys
+        self.push_rules = store.push_rules
         self.callbacks: list[Callable[[], None]] = []
 
     @abstractmethod
@@ -470,7 +474,8 @@ class Store(ABC):
     `exclusive` is True when no other process can change the database, so that caches may trust
     themselves. `observer` is called with the text of every statement (tests), `timed` with the
     time that each took, commits included, in seconds; `publish` with what `streams.append` logged,
-    after its commit. `state_keys` remembers interned state keys (see state.py).
+    after its commit. `state_keys` remembers interned state keys (see state.py), `push_rules` the
+    rules of users by user and digest.
     """
 
     exclusive: bool
@@ -542,6 +547,9 @@ class Store(ABC):
         """Let `state_keys` be one of these caches."""
         self.state_keys: Cache[tuple[str, str], int] = caches.make(
             "state_keys", STATE_KEYS_BYTES, lambda _: STATE_KEY_BYTES
+        )
+        self.push_rules: Cache[tuple[str, str], CompiledRules] = caches.make(
+            "push_rules", PUSH_RULES_BYTES, lambda one: PUSH_RULE_BYTES * len(one.rules)
         )
 
     @property

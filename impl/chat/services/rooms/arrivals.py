@@ -70,6 +70,7 @@ class Arrival:
         self._rules = rules_for(room.version)
         self._known = Known(tx, self._rules)
         self._resolver = Resolver(tx, room, self._known)
+        self._name = name
         self._derived = Derived(name)
         self._rows: dict[int, tuple[EventRow, Event, Marks]] = {}
         self._backfilled: set[int] = set()
@@ -431,7 +432,7 @@ class Arrival:
         self._derived.flush(self._tx)
         shown = [(row, event) for row, event, marks in self._rows.values() if not any(marks)]
         accepted = [
-            Accepted(row, event, self._opened, live=row.ev not in self._backfilled)
+            Accepted(row, event, self._opened, self._name, live=row.ev not in self._backfilled)
             for row, event in shown
         ]
         writes = writes_of(self._tx, accepted)

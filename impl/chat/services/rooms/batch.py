@@ -227,7 +227,7 @@ class Batch:
         return opened
 
     def _accepted(self, row: EventRow) -> Accepted:
-        return Accepted(row, self._events[row.event_id], self._rooms[row.room])
+        return Accepted(row, self._events[row.event_id], self._rooms[row.room], self._name)
 
     def _flush_state(self) -> None:
         if not self._steps:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from chat.protocol.event import Event
-from chat.services import relations_write
+from chat.services import relations_write, unread_write
 from chat.services.rooms.opened import OpenRoom
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
@@ -27,6 +27,7 @@ class Accepted(NamedTuple):
     row: EventRow  # its `pos` is not known yet
     event: Event
     room: OpenRoom
+    server_name: str  # of this server
     live: bool = True
 
 
@@ -34,7 +35,7 @@ Positions = Mapping[int, Position]  # ev → pos; can be written, and not yet be
 Write = Callable[[Transaction, Positions], None]
 Follower = Callable[[Transaction, Sequence[Accepted]], Write | None]
 
-FOLLOWERS: tuple[Follower, ...] = (relations_write.follow,)
+FOLLOWERS: tuple[Follower, ...] = (relations_write.follow, unread_write.follow)
 
 
 def writes_of(tx: Transaction, accepted: Sequence[Accepted]) -> list[Write]:

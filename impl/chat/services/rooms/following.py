@@ -7,6 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from chat.protocol.event import StateKey
+from chat.services import push_rules
 from chat.services.rooms import current_state
 from chat.services.server import Server
 from chat.storage import account_data, rooms, users
@@ -28,7 +29,7 @@ class Step(NamedTuple):
 
 
 def follow(server: Server, user_id: str, room_id: str) -> None:
-    """Copy a user's tags and direct chats to a room from the one before it, if there was one.
+    """Copy a user's tags, direct chats and push rules to a room from the one before it, if any.
 
     What they have set for the new room already stays.
     """
@@ -63,6 +64,7 @@ def _copy(tx: Transaction, user_id: str, step: Step) -> None:
     if extended != direct:
         content = json.dumps(extended, ensure_ascii=False, separators=(",", ":"))
         account_data.put(tx, user_id, account_data.GLOBAL, DIRECT, content)
+    push_rules.follow_room(tx, user_id, step.old_id, step.new_id)
 
 
 def _extended(listed: Any, step: Step) -> Any:

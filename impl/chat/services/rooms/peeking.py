@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from chat.protocol.errors import Forbidden, NotFound
+from chat.services import push_rules
 from chat.services.caller import Caller
 from chat.services.connection import ClientConnection
 from chat.services.rooms import history, shown, state
@@ -90,7 +91,8 @@ def _room_now(
 
 def _account_data(tx: Transaction, caller: Caller, room: int) -> list[bytes]:
     return [
-        b'{"type":%b,"content":%b}' % (_encode(kind), content.encode())
+        b'{"type":%b,"content":%b}'
+        % (_encode(kind), push_rules.shown(caller.user_id, kind, content).encode())
         for kind, content in room_lists.account_data_in(tx, caller.user_id, room)
     ]
 

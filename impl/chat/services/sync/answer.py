@@ -15,6 +15,7 @@ from chat.services.sync.extras import DeviceKeys, DeviceLists, Ephemeral, Facts
 from chat.services.sync.query import Query, Token
 from chat.services.sync.since import Plan, Span
 from chat.services.sync.timeline import MEMBER, Shown, Window
+from chat.services.unread import Unread
 from chat.storage.engine import Transaction
 
 ROOMS_AT_ONCE = 40
@@ -150,10 +151,12 @@ class Answering:
     ) -> dict[str, bytes]:
         found = self._windows(spans)
         read = extras.ephemeral(self._tx, self._memory, self._plan, spans, self._now_ms)
+        unread = extras.unread_counts(self._tx, self._server, self._user_id, spans)
         told = {}
         for span in spans:
             fields = self._timeline_fields(span, found.get(span.room))
             fields += self._ephemeral_field(span, read)
+            fields += self._unread_fields(span, unread, quiet=not fields)
             fields += self._account_field(span.room, span.room_id, account)
             if fields:
                 told[span.room_id] = b"{%b}" % b",".join(fields)
@@ -187,6 +190,16 @@ class Answering:
         if not seen or not wanted.matches_room(span.room_id):
             return []
         return [b'"ephemeral":' + _events(extras.newest(seen, wanted))]
+
+    def _unread_fields(
+        self, span: Span, unread: Mapping[int, Unread], *, quiet: bool
+    ) -> list[bytes]:
+        """The numbers of unread notifications; of a quiet room only if they may have changed."""
+        counted = unread.get(span.room)
+        if counted is None or (quiet and not (counted or span.has_receipt_of(self._user_id))):
+            return []
+        by_thread = self._query.filter.room.timeline.unread_thread_notifications
+        return extras.unread_json(counted, by_thread=by_thread)
 
     def _timeline_fields(self, span: Span, window: Window | None) -> list[bytes]:
         if window is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from chat.protocol.filters import EventFilter
-from chat.services import push_rules
+from chat.services import push_rules, unread
 from chat.services.caller import Caller
 from chat.services.log_tail import Tail
 from chat.services.rooms import client_events
@@ -17,6 +17,8 @@ from chat.services.server import Server
 from chat.services.sync.memory import SyncMemory
 from chat.services.sync.query import Query
 from chat.services.sync.since import Plan, Span
+from chat.services.threads import MAIN
+from chat.services.unread import Unread
 from chat.storage import account_data, devices, events, keys, receipts, rooms, sync
 from chat.storage.engine import Transaction
 from chat.storage.receipts import Receipt
@@ -225,6 +227,37 @@ def _receipts(read: Iterable[Receipt]) -> dict[str, dict[str, dict[str, dict[str
     return content
 
 
+# --- unread notifications ---
+
+
+def unread_counts(
+    tx: Transaction, server: Server, user_id: str, spans: Sequence[Span]
+) -> dict[int, Unread]:
+    """The counts of the rooms in which they may have changed, by room and thread."""
+    rooms = [
+        span.room
+        for span in spans
+        if span.whole or span.may_have(Kind.EVENT) or span.has_receipt_of(user_id)
+    ]
+    memory, tail = server.sync.unread, server.notifier.tail
+    return unread.counts(tx, memory, tail, user_id, rooms) if rooms else {}
+
+
+def unread_json(counted: Unread, *, by_thread: bool) -> list[bytes]:
+    """The fields of a room; `by_thread` has an own number for each thread."""
+    shown = counted.get(MAIN, unread.NONE) if by_thread else unread.total(counted)
+    fields = [b'"unread_notifications":' + _counts(shown)]
+    threads = [(thread, one) for thread, one in counted.items() if thread != MAIN]
+    if by_thread and threads:
+        told = [b"%b:%b" % (_encode(thread), _counts(one)) for thread, one in threads]
+        fields.append(b'"unread_thread_notifications":{%b}' % b",".join(told))
+    return fields
+
+
+def _counts(counted: unread.Counts) -> bytes:
+    return b'{"highlight_count":%d,"notification_count":%d}' % (counted.h, counted.n)
+
+
 # --- account data ---
 
 
@@ -237,18 +270,17 @@ def account_events(
     changed: list[tuple[int, str, str]] = []
     if plan.may_have(Kind.ACCOUNT_DATA):
         changed = account_data.changed(tx, user_id, plan.since, plan.head)
+    if not plan.since and PUSH_RULES not in [kind for _, kind, _ in changed]:
+        changed.append((account_data.GLOBAL, PUSH_RULES, push_rules.UNCHANGED))
     if plan.since and new_rooms:
         changed = [one for one in changed if one[0] not in new_rooms]
         changed += sync.room_account_data(tx, user_id, new_rooms, plan.head)
     for room, kind, content in changed:
         wanted = query.filter.room.account_data if room else query.filter.account_data
         if wanted.matches(kind, user_id, {}):
-            shown = b'{"type":%b,"content":%b}' % (_encode(kind), content.encode())
+            told = push_rules.shown(user_id, kind, content)
+            shown = b'{"type":%b,"content":%b}' % (_encode(kind), told.encode())
             found.setdefault(room, []).append(shown)
-    if not plan.since and query.filter.account_data.matches(PUSH_RULES, user_id, {}):
-        rules = {"global": push_rules.rules_of(user_id)}
-        shown = _encode({"type": PUSH_RULES, "content": rules})
-        found.setdefault(account_data.GLOBAL, []).append(shown)
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chat.services.rooms.client_events import EventCache
+from chat.services.unread import UnreadMemory
 from chat.storage.caches import Cache, Caches
 from chat.storage.receipts import Receipt
 
@@ -104,6 +105,7 @@ class SyncMemory:
         self.typing: Cache[Hashable, list[str]] = make(
             "typing", 2 * MIB, lambda users: 120 * len(users)
         )
+        self.unread = UnreadMemory(caches)
         self.filters: Cache[tuple[str, str], str] = make("filters", 16 * MIB, len)
         # Of sliding sync:
         self.connections: Cache[tuple[int, int], Known] = make(

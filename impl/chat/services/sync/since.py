@@ -58,6 +58,12 @@ class Span(msgspec.Struct, frozen=True):
         """Whether the client knows nothing of the room, or was out of it."""
         return self.joined_by is not None or not self.after
 
+    def has_receipt_of(self, user_id: str) -> bool:
+        """Whether the user may have read something of the room."""
+        return self.changes is None or any(
+            change.kind is Kind.RECEIPT and change.user_id == user_id for change in self.changes
+        )
+
     def may_have(self, kind: Kind) -> bool:
         """Whether a change of this kind may lie in the span."""
         return self.changes is None or any(change.kind is kind for change in self.changes)
