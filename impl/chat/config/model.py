@@ -299,7 +299,7 @@ class Presence:
 
     enabled: bool = key(Flag(), "Track and show presence.", default=True)
     include_offline_users_on_sync: bool = key(
-        Flag(), "Name offline users in a first sync too.", default=False, later=True
+        Flag(), "Name offline users in a first sync too.", default=False
     )
 
 

@@ -3,7 +3,16 @@
 from functools import partial
 
 from chat.jobs.runner import Job, LeasedJob
-from chat.services import delayed_events, expiry, log_trim, monitoring, purge, search, typing
+from chat.services import (
+    delayed_events,
+    expiry,
+    log_trim,
+    monitoring,
+    presence,
+    purge,
+    search,
+    typing,
+)
 from chat.services.accounts import profile_carry
 from chat.services.background_updates import BackgroundUpdates
 from chat.services.memory import MemoryKeeper
@@ -21,6 +30,7 @@ CONNECTIONS_INTERVAL_S = 3_600
 UPDATES_INTERVAL_S = 1
 DELAYED_EVENTS_INTERVAL_S = 1
 OLD_DELAYED_EVENTS_INTERVAL_S = 3_600
+PRESENCE_INTERVAL_S = 2
 PURGE_INTERVAL_S = 2  # so, with purge.STEP_S, a tenth of a core at most
 EXPIRY_INTERVAL_S = 30
 SEARCH_INTERVAL_S = 1
@@ -41,7 +51,9 @@ def leased_jobs_of(server: Server) -> list[LeasedJob]:
     """The jobs that one worker of all nodes does."""
     requests = expiry.Requests(server)
     updates = BackgroundUpdates(server.store)
+    people = LeasedJob("tell presence", PRESENCE_INTERVAL_S, partial(presence.step, server))
     return [
+        *([people] if server.config.presence.enabled else []),
         LeasedJob("end typing notices", TYPING_INTERVAL_S, lambda _: typing.end_expired(server)),
         LeasedJob("trim the change log", LOG_INTERVAL_S, partial(log_trim.step, server)),
         LeasedJob("forget old requests", REQUESTS_INTERVAL_S, requests.step),

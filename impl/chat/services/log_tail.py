@@ -9,6 +9,7 @@ from chat.storage.streams import PERSONAL, STARTED, Kind, LoggedChange
 CHANGES = 50_000
 
 Name = int | str  # a room's number, or a user ID for what concerns nobody else
+EVERYBODY = 0  # in place of a room, for what may concern anybody: presence
 
 
 class Tail:
@@ -101,6 +102,8 @@ class Tail:
 
 def concerned(change: LoggedChange) -> Name | None:
     """The room, or the one user, whose syncs a change concerns."""
+    if change.kind is Kind.PRESENCE:
+        return EVERYBODY
     if change.kind in PERSONAL or change.room is None:
         return change.user_id
     return change.room

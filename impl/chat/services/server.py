@@ -12,6 +12,7 @@ from chat.services.clock import Clock
 from chat.services.leases import Leases
 from chat.services.notices import Notices
 from chat.services.notifier import Notifier
+from chat.services.presence_signs import PresenceSigns
 from chat.services.ratelimit import RateLimits
 from chat.services.rooms.kept import KeptLists
 from chat.services.sessions import SessionCache
@@ -45,3 +46,4 @@ class Server:
     sync: SyncMemory
     lists: KeptLists
     typing: Notices[TypingNotice] = field(default_factory=partial(Notices, put_typing))
+    presence: PresenceSigns = field(default_factory=PresenceSigns)

@@ -122,6 +122,7 @@ def shown(answer: Answer) -> dict[str, Any]:
         **{section: rooms.get(section, {}) for section in ("join", "invite", "knock", "leave")},
         "account_data": [json.loads(one) for one in answer.account_data],
         "to_device": [json.loads(one) for one in answer.to_device],
+        "presence": [json.loads(one) for one in answer.presence],
         "changed": list(lists.changed) if lists else None,
         "left": list(lists.left) if lists else None,
         "key_counts": answer.keys.counts,

@@ -4,7 +4,7 @@ from chat_api.client_server.read_markers import SetReadMarkerRequest
 from chat_api.common.schemas import Empty
 
 from chat.http.context import Context
-from chat.services import receipts
+from chat.services import presence, receipts
 
 
 def set_read_marker(ctx: Context, request: SetReadMarkerRequest, /) -> Empty:
@@ -16,4 +16,5 @@ def set_read_marker(ctx: Context, request: SetReadMarkerRequest, /) -> Empty:
     }
     markers = [receipts.Marker(kind, event_id) for kind, event_id in named.items() if event_id]
     receipts.put(ctx.server, ctx.user, request.room_id, markers)
+    presence.active(ctx.server, ctx.user)
     return Empty()

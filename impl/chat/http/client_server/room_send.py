@@ -3,6 +3,7 @@
 from chat_api.client_server.room_send import SendMessageRequest, SendMessageResponse
 
 from chat.http.context import Context
+from chat.services import presence
 from chat.services.rooms import send
 
 
@@ -12,4 +13,5 @@ def send_message(ctx: Context, request: SendMessageRequest, /) -> SendMessageRes
     event = send.send_event(
         ctx.server, ctx.user, request.room_id, request.event_type, request.body, txn
     )
+    presence.active(ctx.server, ctx.user)
     return SendMessageResponse(event_id=event.event_id)

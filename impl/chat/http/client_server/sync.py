@@ -1,8 +1,11 @@
 """Sync."""
 
+from collections.abc import Sequence
+
 from chat_api.client_server.sync import (
     DeviceLists,
     SyncAccountData,
+    SyncPresence,
     SyncRequest,
     SyncResponse,
     SyncToDevice,
@@ -10,6 +13,7 @@ from chat_api.client_server.sync import (
 from msgspec import Raw
 
 from chat.http.context import Context
+from chat.services import presence
 from chat.services.sync import query
 from chat.services.sync import request as syncing
 from chat.services.sync.answer import Answer
@@ -25,7 +29,10 @@ def sync(ctx: Context, request: SyncRequest, /) -> SyncResponse:
         state_after=request.use_state_after,
         timeout_ms=request.timeout,
         connection=ctx.connection,
+        came_s=ctx.came_s,
+        presence=ctx.server.config.presence.enabled,
     )
+    presence.syncing(ctx.server, ctx.user, request.set_presence, request.timeout)
     answer = syncing.sync(ctx.server, asked)
     return SyncResponse(
         next_batch=str(answer.token),
@@ -33,6 +40,7 @@ def sync(ctx: Context, request: SyncRequest, /) -> SyncResponse:
         account_data=SyncAccountData(events=_raw(answer.account_data))
         if answer.account_data
         else None,
+        presence=SyncPresence(events=_raw(answer.presence)) if answer.presence else None,
         to_device=SyncToDevice(events=_raw(answer.to_device)) if answer.to_device else None,
         device_lists=_device_lists(answer),
         device_one_time_keys_count=answer.keys.counts,
@@ -40,7 +48,7 @@ def sync(ctx: Context, request: SyncRequest, /) -> SyncResponse:
     )
 
 
-def _raw(shown: list[bytes]) -> list[Raw]:
+def _raw(shown: Sequence[bytes]) -> list[Raw]:
     return [Raw(one) for one in shown]
 
 

@@ -18,6 +18,7 @@ from msgspec import Raw
 
 from chat.http.context import Context
 from chat.protocol.errors import InvalidParam
+from chat.services import presence
 from chat.services.sync.extras import DEVICE_MESSAGES
 from chat.services.sync.sliding import request as syncing
 from chat.services.sync.sliding import wish
@@ -35,6 +36,7 @@ def sliding_sync(ctx: Context, request: SlidingSyncRequest, /) -> SlidingSyncRes
         timeout_ms=request.timeout,
         connection=ctx.connection,
     )
+    presence.syncing(ctx.server, ctx.user, request.set_presence, request.timeout)
     answer = syncing.sync(ctx.server, asked)
     return SlidingSyncResponse(
         pos=str(answer.pos),

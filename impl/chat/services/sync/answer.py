@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from chat.services.server import Server
-from chat.services.sync import extras, timeline, windows
+from chat.services.sync import extras, presence, timeline, windows
 from chat.services.sync.extras import DeviceKeys, DeviceLists, Ephemeral, Facts
 from chat.services.sync.query import Query, Token
 from chat.services.sync.since import Plan, Span
@@ -33,6 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
     devices: DeviceLists | None
     keys: DeviceKeys
     keys_changed: bool = False
+    presence: Sequence[bytes] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -41,6 +42,7 @@ class Answer(msgspec.Struct, frozen=True):
         return not (
             self.rooms
             or self.account_data
+            or self.presence
             or self.to_device
             or self.keys_changed
             or (lists is not None and (lists.changed or lists.left))
@@ -83,6 +85,7 @@ class Answering:
             lists,
             keys,
             keys_changed=plan.since > 0 and keys.changed > plan.since,
+            presence=presence.events(tx, self._server, plan, query),
         )
 
     def _rooms(self, account: Mapping[int, list[bytes]]) -> dict[str, dict[str, bytes]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chat.services.sync.sliding.connections import Known
     from chat.services.sync.sliding.room_list import Marks, RoomList
     from chat.services.sync.timeline import Window
+    from chat.storage.presence import Shown
     from chat.storage.rooms import Summary
     from chat.storage.sliding import Place
 
@@ -82,6 +83,24 @@ class DeviceState:
     members: KnownMembers = field(default_factory=KnownMembers)
 
 
+class News:
+    """Of which people was told at once, with the rooms to which each was joined."""
+
+    def __init__(self, people: "list[tuple[Shown, frozenset[int]]]") -> None:
+        self.people = people
+        self._users = {one.user_id for one, _ in people}
+        self._rooms = frozenset().union(*(rooms for _, rooms in people))
+
+    def concerns(self, user_id: str, joined: Collection[int]) -> bool:
+        """Whether the user, or somebody in one of these rooms, is among them."""
+        return user_id in self._users or not self._rooms.isdisjoint(joined)
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory this takes."""
+        return 300 + sum(400 + 70 * len(rooms) for _, rooms in self.people)
+
+
 MIB = 1024 * 1024
 ROOM_BYTES = 150  # of a room in a user's list
 MEMBER_BYTES = 200  # of a membership that a client was sent
@@ -106,6 +125,7 @@ class SyncMemory:
             "typing", 2 * MIB, lambda users: 120 * len(users)
         )
         self.unread = UnreadMemory(caches)
+        self.presence: Cache[int, News] = make("presence", 16 * MIB, lambda one: one.size_bytes)
         self.filters: Cache[tuple[str, str], str] = make("filters", 16 * MIB, len)
         # Of sliding sync:
         self.connections: Cache[tuple[int, int], Known] = make(

@@ -33,7 +33,8 @@ class Token(msgspec.Struct, frozen=True):
 
 class Query(msgspec.Struct, frozen=True):
     """A sync request. `timeout_ms` is how long to wait for news; `state_after` asks for the state
-    at the end of the timeline in place of that at its start; `connection` is where the answer goes.
+    at the end of the timeline in place of that at its start; `connection` is where the answer goes;
+    `presence` asks for that of others.
     """
 
     caller: Caller
@@ -43,6 +44,7 @@ class Query(msgspec.Struct, frozen=True):
     state_after: bool = False
     timeout_ms: int = 0
     connection: ClientConnection | None = None
+    presence: bool = False
 
 
 def parse_token(text: str | None) -> Token | None:

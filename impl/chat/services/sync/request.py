@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from chat.protocol.errors import InvalidParam
 from chat.services.caller import Caller
+from chat.services.log_tail import EVERYBODY
 from chat.services.server import Server
-from chat.services.sync import extras, since
+from chat.services.sync import extras, presence, since
 from chat.services.sync.answer import Answer, Answering
 from chat.services.sync.extras import DeviceLists
 from chat.services.sync.offline import offline_first
@@ -64,12 +65,14 @@ def _wait(server: Server, query: Query, token: Token, timeout_ms: int) -> bool:
     user_id = query.caller.user_id
     user = server.sync.users.get(user_id)
     rooms: Collection[int] = () if user is None else user.joined
+    if query.presence:
+        rooms = (*rooms, EVERYBODY)
     return server.notifier.wait(user_id, rooms, token.pos, timeout_ms / 1000, query.connection)
 
 
 def look(server: Server, query: Query) -> Answer:
     """What is new, without waiting."""
-    if since.nothing_new(server, query):
+    if since.nothing_new(server, query) and presence.nothing_new(server, query):
         keys = extras.keys_known(server, query.caller)
         if keys is not None and query.since is not None and not query.full_state:
             pos = max(server.notifier.position, query.since.pos)

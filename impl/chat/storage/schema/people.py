@@ -64,3 +64,42 @@ Index(
     delayed_event.c.request,
     unique=True,
 )
+
+presence = Table(  # who is there (presence.py)
+    "presence",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("state", SmallInteger, nullable=False, server_default=text("0")),
+    Column("status_msg", Text),
+    Column("last_active_ts", BigInteger, nullable=False, server_default=text("0")),
+    Column("next_ts", BigInteger),  # when time alone may change the state, or earlier
+    Column("dirty", SmallInteger, nullable=False, server_default=text("0")),  # others do not know
+    Column("pos", BigInteger),  # where others were last told
+    sqlite_with_rowid=False,
+)
+Index("presence_by_pos", presence.c.pos)
+_due = text("next_ts IS NOT NULL")
+Index("presence_by_next_ts", presence.c.next_ts, sqlite_where=_due, postgresql_where=_due)
+_dirty = text("dirty = 1")
+Index("presence_dirty", presence.c.user_id, sqlite_where=_dirty, postgresql_where=_dirty)
+_there = text("state > 0")
+Index("presence_there", presence.c.user_id, sqlite_where=_there, postgresql_where=_there)
+
+presence_device = Table(  # what devices show of their users, until a time
+    "presence_device",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+    Column("state", SmallInteger, nullable=False),
+    Column("until_ts", BigInteger, nullable=False),
+    Column("by_hand", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+presence_flush = Table(  # one row: when others were last told
+    "presence_flush",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("ts", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

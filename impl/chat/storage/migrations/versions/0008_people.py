@@ -11,12 +11,20 @@ down_revision = "0007"
 BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 WAITING = sa.text("send_ts IS NOT NULL")
 SEARCH_TABLES = ("search_words", "search_words_progress")
-TABLES = ("delayed_event", "profile_carry", "user_word")
+TABLES = (
+    "delayed_event",
+    "presence",
+    "presence_device",
+    "presence_flush",
+    "profile_carry",
+    "user_word",
+)
 
 
 def upgrade() -> None:
     """Create the tables, and fill the user directory."""
     _create_tables()
+    _create_presence()
     _create_search()
     schedule("user_directory", 1)
 
@@ -44,9 +52,7 @@ def _create_search() -> None:
             "(marks, words, content='', tokenize='unicode61 remove_diacritics 0')"
         )
     else:
-        op.execute(
-            "CREATE TABLE search_words (rowid BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)"
-        )
+        op.execute("CREATE TABLE search_words (rowid BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)")
         op.execute("CREATE INDEX search_words_by_word ON search_words USING gin (words)")
 
 
@@ -101,4 +107,47 @@ def _create_tables() -> None:
         "delayed_event",
         ["user_id", "device_id", "request"],
         unique=True,
+    )
+
+
+def _create_presence() -> None:
+    op.create_table(
+        "presence",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("status_msg", sa.Text(), nullable=True),
+        sa.Column("last_active_ts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("next_ts", sa.BigInteger(), nullable=True),
+        sa.Column("dirty", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("pos", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("user_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("presence_by_pos", "presence", ["pos"], unique=False)
+    _index_where("presence_by_next_ts", "next_ts", "next_ts IS NOT NULL")
+    _index_where("presence_dirty", "user_id", "dirty = 1")
+    _index_where("presence_there", "user_id", "state > 0")
+    op.create_table(
+        "presence_device",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("device_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("until_ts", sa.BigInteger(), nullable=False),
+        sa.Column("by_hand", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "device_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "presence_flush",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("ts", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _index_where(name: str, column: str, where: str) -> None:
+    only = sa.text(where)
+    op.create_index(
+        name, "presence", [column], unique=False, sqlite_where=only, postgresql_where=only
     )
