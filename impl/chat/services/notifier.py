@@ -56,6 +56,7 @@ class Notifier:
         self._waiters: dict[Name, set[_Waiter]] = {}
         self._waiting: set[_Waiter] = set()
         self._floor = 0  # below this position nothing is remembered
+        self._newest = 0  # beyond this one nothing was recorded
         self._gaps: list[tuple[int, int]] = []
         self._closed = False
         self._committed = threading.Event()  # this process did: announce it
@@ -110,6 +111,8 @@ class Notifier:
         """Whether something may have changed for a user in `rooms` after a position; no SQL."""
         if position < self._floor:
             return True
+        if position >= self._newest:
+            return False
         last = self._last
         if last.get(user_id, 0) > position:
             return True
@@ -182,6 +185,7 @@ class Notifier:
                 # Taken out and put in again, so that the dict is in the order of positions.
                 self._last.pop(name, None)
                 self._last[name] = change.pos
+            self._newest = max(self._newest, change.pos)
             for waiter in list(self._waiters.get(name, ())) if name is not None else ():
                 self._wake(waiter)
         if len(self._last) > REMEMBERED:
