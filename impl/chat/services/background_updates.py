@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from chat.storage import background_updates, user_directory
+from chat.storage import background_updates, graph, user_directory
 from chat.storage.background_updates import Pending, Step
 from chat.storage.engine import Store, Transaction
 from chat.storage.leases import Lease
@@ -23,6 +23,7 @@ MOST_ROWS = 100_000
 # server, which will do it.
 STEPS: Mapping[str, Step] = {
     "user_directory": user_directory.fill,
+    "auth_events": graph.fill_auth,
 }
 
 

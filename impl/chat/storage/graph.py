@@ -10,12 +10,18 @@ other direction of the edges is never needed.
 is on the way of every resolution. `auth_live` says of the events that are cited by the auth chains
 of a room's current state how often they are; it is kept up to date when states are resolved, not
 before, and counts up to the position `room.auth_pos` of the main line (services/rooms/chains.py).
+The first servers stored no `event_auth`: until a background update has made up for it, what is
+missing is read from the JSON.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from chat.protocol.identifiers import EventId
+from chat.storage.background_updates import Batch
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Row, Transaction
 from chat.storage.state import Ref
 
@@ -117,25 +123,113 @@ def auth(tx: Transaction, evs: Collection[int]) -> dict[int, AuthNode]:
     """The state events with these numbers, with their auth events."""
     if not evs:
         return {}
+    found = _stored_auth(tx, evs)
+    missing = set(evs) - found.keys()
+    return found | _auth_of_json(tx, missing) if missing else found
+
+
+def _stored_auth(tx: Transaction, evs: Collection[int]) -> dict[int, AuthNode]:
     rows = tx.rows("SELECT ev, k, depth, auth FROM event_auth WHERE ev = ANY(:evs)", evs=list(evs))
-    return {ev: AuthNode(ev, k, depth, _unpacked(text)) for ev, k, depth, text in rows}
+    return {ev: AuthNode(ev, k, depth, _unpacked(text)) for ev, k, depth, text in in_turns(rows)}
+
+
+def _auth_of_json(tx: Transaction, evs: Collection[int]) -> dict[int, AuthNode]:
+    """State events that were stored before there was `event_auth`, from their JSON.
+
+    Their auth chains are followed to where they are stored; the nodes of these are not returned.
+    """
+    cited: dict[int, tuple[int, tuple[int, ...]]] = {}
+    depths: dict[int, int] = {}
+    wave = set(evs)
+    while wave:
+        depths |= {ev: node.depth for ev, node in _stored_auth(tx, wave).items()}
+        found = _cited_in_json(tx, wave - depths.keys())
+        cited |= found
+        wave = {one for _, auth in found.values() for one in auth} - cited.keys() - depths.keys()
+    _add_depths(cited, depths)
+    return {ev: AuthNode(ev, cited[ev][0], depths[ev], cited[ev][1]) for ev in cited if ev in evs}
+
+
+def _cited_in_json(tx: Transaction, evs: Collection[int]) -> dict[int, tuple[int, tuple[int, ...]]]:
+    """ev → (k, its auth events), of those that are state events."""
+    if not evs:
+        return {}
+    rows = tx.rows(
+        "SELECT e.ev, s.k, e.json FROM event e JOIN state_key s"
+        " ON s.type = e.type AND s.state_key = e.state_key WHERE e.ev = ANY(:evs)",
+        evs=list(evs),
+    )
+    named = {ev: (k, _auth_events(json)) for ev, k, json in in_turns(rows)}
+    ids = {one for _, auth in named.values() for one in auth}
+    known = dict(
+        tx.rows("SELECT event_id, ev FROM event WHERE event_id = ANY(:ids)", ids=list(ids))
+    )
+    return {
+        ev: (k, tuple(known[one] for one in auth if one in known))
+        for ev, (k, auth) in named.items()
+    }
+
+
+def _auth_events(json: str) -> list[str]:
+    """The IDs; room versions 1 and 2 have pairs of ID and hashes."""
+    named = msgspec.json.decode(json)["auth_events"]
+    return [one if isinstance(one, str) else one[0] for one in named]
+
+
+def _add_depths(cited: Mapping[int, tuple[int, tuple[int, ...]]], depths: dict[int, int]) -> None:
+    """Each event's depth is known after those of its auth events."""
+    for first in in_turns(cited):
+        waiting = [first]
+        while waiting:
+            auth = cited[waiting[-1]][1]
+            unknown = [one for one in auth if one in cited and one not in depths]
+            if unknown:
+                waiting += unknown
+            else:
+                ev = waiting.pop()
+                depths[ev] = 1 + max((depths.get(one, 0) for one in auth), default=0)
+
+
+def fill_auth(tx: Transaction, progress: dict[str, Any], size: int) -> Batch:
+    """Background update: store the auth events of state events from before `event_auth`."""
+    after = progress.get("after", -1)
+    rows = tx.rows(
+        "SELECT ev, state_key IS NOT NULL FROM event WHERE ev > :after ORDER BY ev LIMIT :size",
+        after=after,
+        size=size,
+    )
+    states = [ev for ev, is_state in rows if is_state]
+    missing = set(states) - _stored_auth(tx, states).keys()
+    add_auth(tx, list(_auth_of_json(tx, missing).values()))
+    return Batch(len(rows), {"after": rows[-1][0]} if len(rows) == size else None)
 
 
 def auth_of_current(tx: Transaction, room: int) -> dict[int, AuthNode]:
     """The events of a room's current state, with their auth events."""
-    rows = tx.rows(
-        "SELECT a.ev, a.k, a.depth, a.auth FROM state_now n JOIN event_auth a ON a.ev = n.ev"
-        " WHERE n.room = :room",
+    rows = tx.long_rows(
+        "SELECT n.ev, n.k, a.depth, a.auth FROM state_now n LEFT JOIN event_auth a ON a.ev = n.ev"
+        " WHERE n.room = :room AND n.ev <> 0",
         room=room,
     )
-    return {ev: AuthNode(ev, k, depth, _unpacked(text)) for ev, k, depth, text in rows}
+    found = {
+        ev: AuthNode(ev, k, depth, _unpacked(text))
+        for ev, k, depth, text in in_turns(rows)
+        if text is not None
+    }
+    missing = {row[0] for row in rows} - found.keys()
+    return found | _auth_of_json(tx, missing) if missing else found
 
 
 def depths(tx: Transaction, evs: Collection[int]) -> dict[int, int]:
     """The depths of state events in the graph of auth events."""
     if not evs:
         return {}
-    return dict(tx.rows("SELECT ev, depth FROM event_auth WHERE ev = ANY(:evs)", evs=list(evs)))
+    rows = tx.rows("SELECT ev, depth FROM event_auth WHERE ev = ANY(:evs)", evs=list(evs))
+    found: dict[int, int] = dict(rows)
+    missing = set(evs) - found.keys()
+    if missing:
+        found |= {ev: node.depth for ev, node in _auth_of_json(tx, missing).items()}
+    return found
 
 
 # --- which events the current state's auth chains cite, and how often ---
@@ -164,14 +258,23 @@ def counted(tx: Transaction, room: int, evs: Collection[int]) -> dict[int, Count
     if not evs:
         return {}
     rows = tx.rows(
-        "SELECT a.ev, l.n, n.ev FROM event_auth a"
-        " LEFT JOIN auth_live l ON l.room = :room AND l.ev = a.ev"
-        " LEFT JOIN state_now n ON n.room = :room AND n.k = a.k AND n.ev = a.ev"
-        " WHERE a.ev = ANY(:evs)",
-        room=room,
-        evs=list(evs),
+        f"{_COUNTED} event_auth a {_COUNTS} WHERE a.ev = ANY(:evs)", room=room, evs=list(evs)
     )
-    return {ev: Counted(n or 0, current is not None) for ev, n, current in rows}
+    if len(rows) < len(evs):
+        missing = set(evs) - {row[0] for row in rows}
+        rows += tx.rows(
+            f"{_COUNTED} ROWS(:keys AS ev bigint, k bigint) a {_COUNTS}",
+            room=room,
+            keys=[(ev, node.k) for ev, node in _auth_of_json(tx, missing).items()],
+        )
+    return {ev: Counted(n or 0, current is not None) for ev, n, current in in_turns(rows)}
+
+
+_COUNTED = "SELECT a.ev, l.n, n.ev FROM"
+_COUNTS = (
+    "LEFT JOIN auth_live l ON l.room = :room AND l.ev = a.ev"
+    " LEFT JOIN state_now n ON n.room = :room AND n.k = a.k AND n.ev = a.ev"
+)
 
 
 def set_counts(tx: Transaction, room: int, counts: Mapping[int, int], position: int) -> None:

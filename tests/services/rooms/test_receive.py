@@ -15,8 +15,8 @@ from chat.services.rooms import receive
 from chat.services.rooms.arrivals import Fate
 from chat.services.rooms.merging import MAX_PREV_EVENTS, MERGE
 from chat.services.server import Server
-from chat.storage import events, graph, rooms, state, streams
-from chat.storage.engine import Transaction
+from chat.storage import background_updates, events, graph, rooms, state, streams
+from chat.storage.engine import Row, Transaction
 from chat.storage.events import END, START
 from chat_testing.protocol_rooms import SEED, Room
 from chat_testing.rooms import ALICE, a_room, member, say
@@ -253,7 +253,7 @@ CORRUPTIONS = [
     ("UPDATE event SET pos = pos + 1000", "beyond"),
     ("UPDATE event SET pos = 3 WHERE pos > 2", "position 3"),
     ("DELETE FROM event WHERE type = 'm.room.join_rules'", "missing"),
-    ("DELETE FROM event_auth", "auth events"),
+    ("UPDATE event_auth SET auth = ev", "auth events"),
     ("DELETE FROM state_now WHERE mem = 2", "current"),
     ("UPDATE state_now SET mem = 0", "membership is noted"),
     ("UPDATE state_log SET pos = pos + 1", "history"),
@@ -271,3 +271,63 @@ def test_check_finds(server: Server, statement: str, said: str) -> None:
     found = [one.what for one in differences(server.store, server.name, [server.key])]
     assert any(said in what for what in found), found
     assert found
+
+
+# --- rooms as the first schema left them: nothing is stored of their events' auth events ---
+
+STORED_AUTH = "SELECT ev, k, depth, auth FROM event_auth ORDER BY ev"
+
+
+def age(server: Server) -> list[Row]:
+    """Make all rooms old; what was stored."""
+
+    def work(tx: Transaction) -> list[Row]:
+        stored = tx.rows(STORED_AUTH)
+        tx.do("DELETE FROM event_auth")
+        tx.do("DELETE FROM auth_live")
+        tx.do("UPDATE room SET auth_pos = 0")
+        return stored
+
+    server.writer._auth_depths.clear()  # as of a server that has just started
+    return server.store.write(work)
+
+
+@pytest.mark.parametrize("version", ["1", "11", "12"])
+def test_old_rooms_are_resolved(server: Server, version: str) -> None:
+    room = a_shared_room(server, version=version)
+    levels = {"users": {DAVE: 50} | ({} if version == "12" else {ALICE: 100})}
+    server.writer.append(Draft(room.room_id, ALICE, "m.room.power_levels", levels, ""))
+    topic = as_seen(server, room.room_id).send("m.room.topic", DAVE, {"topic": "of Dave"}, "")
+    server.writer.append(Draft(room.room_id, ALICE, "m.room.topic", {"topic": "of Alice"}, ""))
+    age(server)
+    outcome = receive.receive(server, room.room_id, [topic])[topic.event_id]
+    assert (outcome.fate, outcome.reason) == (Fate.ACCEPTED, "")
+    assert set(tips(server, room.room_id)) >= {topic.event_id}
+    server.writer.append(Draft(room.room_id, ALICE, "m.room.name", {"name": "joined"}, ""))
+    no_differences(server)
+
+
+def test_depths_go_on_where_nothing_is_stored(server: Server) -> None:
+    room = a_shared_room(server)
+    depth = max(row[2] for row in age(server))
+    server.writer.append(Draft(room.room_id, ALICE, "m.room.topic", {"topic": "new"}, ""))
+    (row,) = server.store.read(lambda tx: tx.rows(STORED_AUTH))
+    assert 1 < row[2] <= depth + 1
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_what_is_missing_is_stored_by_and_by(server: Server, size: int) -> None:
+    for version in ("1", "12"):
+        a_shared_room(server, version=version)
+    stored = age(server)
+    schedule = "INSERT INTO background_update (name, number) VALUES ('auth_events', 2)"
+    server.store.write(lambda tx: tx.do(f"{schedule} ON CONFLICT DO NOTHING"))
+    batches = 0
+    while server.store.write(
+        lambda tx: background_updates.run_batch(tx, "auth_events", graph.fill_auth, size)
+    ):
+        batches += 1
+    assert server.store.read(lambda tx: tx.rows(STORED_AUTH)) == stored
+    assert batches >= len(stored) // size
+    names = {update.name for update in server.store.read(background_updates.pending)}
+    assert "auth_events" not in names
