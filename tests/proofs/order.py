@@ -236,16 +236,16 @@ def load(database: Database, server: RunningServer, options: argparse.Namespace)
     )
     rooms = [Room(world.room([writer])) for writer in writers[:ROOMS]]
     for n, writer in enumerate(writers):
-        world.call("POST", room_path(rooms[n % ROOMS].room_id, "join"), writer)
+        world.call("POST", room_path(rooms[n % len(rooms)].room_id, "join"), writer)
     for n, reader in enumerate(readers):
-        for room in {n % ROOMS, (n * 7 + 3) % ROOMS}:
+        for room in {n % len(rooms), (n * 7 + 3) % len(rooms)}:
             reader.rooms.append(rooms[room])
             world.call("POST", room_path(rooms[room].room_id, "join"), reader.user)
     for reader in readers:
         reader.begin(address)
     until_s = time.monotonic() + options.seconds
     tasks = [
-        gevent.spawn(write, address, writer, [rooms[n % ROOMS]], until_s)
+        gevent.spawn(write, address, writer, [rooms[n % len(rooms)]], until_s)
         for n, writer in enumerate(writers)
     ]
     tasks += [gevent.spawn(reader.follow, address, until_s + 2 * PAUSE_S) for reader in readers]

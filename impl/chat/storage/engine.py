@@ -45,6 +45,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import lru_cache
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -874,10 +875,10 @@ class PostgresStore(Store):
 
     def read(self, work: Callable[[Transaction], T], *, snapshot: bool = True) -> T:
         begin = SNAPSHOT if snapshot else ""
-        return self._attempt(work, begin, _PostgresTransaction.roll_back)[0]
+        return self._attempt(work, begin, methodcaller("roll_back"))[0]
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        result, callbacks = self._attempt(work, BEGIN, _PostgresTransaction.commit)
+        result, callbacks = self._attempt(work, BEGIN, methodcaller("commit"))
         for callback in callbacks:
             callback()
         return result
