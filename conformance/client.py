@@ -27,9 +27,9 @@ class Wire:
     contract: Contract
     record: list[Exchange] = field(default_factory=list)
 
-    def send(self, request: Request) -> Exchange:
+    def send(self, request: Request, *, cut: bool = False) -> Exchange:
         """Send a request. Raises StepFailed where the answer is not described in the API."""
-        exchange = send(self.url, request)
+        exchange = send(self.url, request, cut=cut)
         self.record.append(exchange)
         self.contract.check(exchange)
         return exchange

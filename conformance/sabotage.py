@@ -27,7 +27,7 @@ COPIED = ("impl", "generated", "gunicorn.conf.py")
 BROKEN = re.compile("the server failed|no answer to")
 
 sys.path.append(str(ROOT / "tests" / "support"))
-from chat_testing.running import SHARED_SECRET, running_server  # noqa: E402
+from chat_testing.running import FOR_CONFORMANCE, SHARED_SECRET, running_server  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def checked(copy: Path, only: str) -> tuple[bool, str]:
     Raises AssertionError where the server does not start.
     """
     command = [sys.executable, "-m", "conformance", "--secret", SHARED_SECRET]
-    with running_server(root=copy, allow_guest_access=True) as server:
+    with running_server(root=copy, **FOR_CONFORMANCE) as server:
         run = subprocess.run(
             [*command, "--only", only, "--url", server.url],
             cwd=ROOT,

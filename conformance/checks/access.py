@@ -200,12 +200,19 @@ STEPS: dict[str, Step] = {
 
 def checks() -> Iterator[tuple[str, CheckFunction]]:
     """A check per row of the tables, each with its promise."""
+    kept: dict[str, Setting] = {}  # by visibility: who only reads leaves a room as it is
+
+    def common(world: World, visibility: str) -> Setting:
+        if visibility not in kept:
+            kept[visibility] = _setting(world, visibility)
+        return kept[visibility]
+
     for operation, cells in _rows(READING, width=4 * len(KINDS)):
         for number, visibility in enumerate(("joined", "invited", "shared", "world_readable")):
             row = cells[number * len(KINDS) :][: len(KINDS)]
-            yield _check(operation, visibility, row)
+            yield _check(operation, visibility, row, common)
     for operation, cells in _rows(WRITING, width=len(KINDS)):
-        yield _check(operation, "shared", cells)
+        yield _check(operation, "shared", cells, _setting)
 
 
 def _rows(table: str, width: int) -> Iterator[tuple[str, list[str]]]:
@@ -216,13 +223,15 @@ def _rows(table: str, width: int) -> Iterator[tuple[str, list[str]]]:
         yield " ".join(words[:-width]), cells
 
 
-def _check(operation: str, visibility: str, row: list[str]) -> tuple[str, CheckFunction]:
+def _check(
+    operation: str, visibility: str, row: list[str], make: Callable[[World, str], Setting]
+) -> tuple[str, CheckFunction]:
     allowed = [kind for kind, cell in zip(KINDS, row, strict=True) if cell == "+"]
     who = ", ".join(allowed) or "nobody"
     promise = f"History visibility {visibility}: {operation} is for {who}."
 
     def check(world: World) -> None:
-        at = _setting(world, visibility)
+        at = make(world, visibility)
         wrong = []
         for kind, cell in zip(KINDS, row, strict=True):
             exchange = STEPS[operation](at.users[kind], at)

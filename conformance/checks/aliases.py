@@ -120,3 +120,14 @@ def check_canonical_alias(world: World) -> None:
     user.put(ALIAS, alias, body={"room_id": room}).ok()
     user.set_state(room, "m.room.canonical_alias", {"alias": alias, "alt_aliases": [alias]})
     assert user.state(room, "m.room.canonical_alias")["alias"] == alias
+
+
+def check_alias_against_the_rules(world: World) -> None:
+    """An alias that the server's rules deny is not made, with a room neither."""
+    user = world.user()
+    name = world.name("forbidden")
+    body = {"room_id": user.create_room()}
+    alias = f"#{name}:{world.server_name}"
+    user.put("/directory/room/{}", alias, body=body).refused(403, "M_FORBIDDEN")
+    user.post("/createRoom", body={"room_alias_name": name}).refused(403, "M_FORBIDDEN")
+    world.user().get("/directory/room/{}", alias).refused(404, "M_NOT_FOUND")

@@ -6,6 +6,7 @@ The class stands in brackets in the promise.
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 from conformance.checks.sliding_sync import PATH as SLIDING
 from conformance.client import Json, User, World
@@ -68,7 +69,7 @@ def check_lone_surrogates_everywhere(world: World) -> None:
 
 
 def check_numbers_that_are_none(world: World) -> None:
-    """NaN and infinities are no JSON, in bodies and in filters (class: JSON beyond the standard)."""
+    """NaN and infinities are no JSON, in bodies and filters (class: JSON beyond the standard)."""
     user = world.user()
     room = user.create_room()
     for number in (b"NaN", b"Infinity", b"-Infinity"):
@@ -79,9 +80,9 @@ def check_numbers_that_are_none(world: World) -> None:
             user.post("/createRoom", body=body),
         ):
             answer.refused(400, "M_NOT_JSON", "M_BAD_JSON")
-        user.get("/sync", filter='{"room": {"timeline": {"limit": %s}}}' % number.decode()).refused(
-            400, "M_NOT_JSON", "M_BAD_JSON", "M_INVALID_PARAM"
-        )
+        wish = b'{"room": {"timeline": {"limit": %s}}}' % number
+        answer = user.get("/sync", filter=wish.decode())
+        answer.refused(400, "M_NOT_JSON", "M_BAD_JSON", "M_INVALID_PARAM")
 
 
 def check_integers_that_are_too_large(world: World) -> None:
@@ -162,10 +163,11 @@ def check_longest_ids(world: World) -> None:
 def check_power_levels_of_other_types(world: World) -> None:
     """Power levels that are no integers break no room (class: rooms that nobody can use again)."""
     user = world.user()
+    others: list[Any] = [[], {}, True, None, "soup", "", "1" * 400, 2**60]
     for version in ("1", "9", "10", "11"):
         room = user.create_room(room_version=version)
         levels = user.state(room, "m.room.power_levels")
-        for wrong in ([], {}, True, None, "soup", "", "1" * 400, 2**60):
+        for wrong in others:
             for changed in (
                 levels | {"users_default": wrong},
                 levels | {"users": levels["users"] | {"@bob:example.org": wrong}},
@@ -259,7 +261,7 @@ def check_events_that_break_syncs(world: World) -> None:
     for kind in ("m.room.name", "m.room.canonical_alias", "m.room.avatar", "m.room.topic"):
         for content in odd:
             sender.put(STATE, room, kind, "", body=content)
-    related = ({"m.relates_to": 7}, {"m.relates_to": {"rel_type": [], "event_id": {}}})
+    related: list[Json] = [{"m.relates_to": 7}, {"m.relates_to": {"rel_type": [], "event_id": {}}}]
     for number, content in enumerate((*related, {"m.mentions": 7}, {"m.new_content": []})):
         sender.put(SEND, room, MESSAGE, f"t{number}", body=content)
     sender.put(STATE, room, "m.room.encryption", "", body={"algorithm": ["x"]})

@@ -15,6 +15,7 @@ STATE = "/rooms/{}/state/{}/{}"
 MESSAGE = "m.room.message"
 LATER = {"msgtype": "m.text", "body": "Later"}
 LONG_MS = 600_000
+BLOCK = {"default_action": "block"}
 LATEST_S = 20  # after the time at which an event is due
 
 
@@ -302,3 +303,26 @@ def check_unknown_delay_id(world: World) -> None:
     for action in ("send", "restart", "cancel"):
         user.post(ACTION, "dly_none", action).refused(404, "M_NOT_FOUND")
     user.post(ACTION, schedule(user, room, "t1"), "stop").refused(400, "M_INVALID_PARAM")
+
+
+def check_delayed_event_of_who_may_not(world: World) -> None:
+    """A delayed event that cannot be sent when it is to be sent at once says why, and waits on."""
+    owner, user, guest = world.user(), world.user(), world.guest()
+    room = owner.create_room(preset="public_chat")
+    user.join(room)
+    gone = schedule(user, room, "t1")
+    user.leave(room)
+    user.put("/user/{}/account_data/m.invite_permission_config", user.user_id, body=BLOCK).ok()
+    body = {"delay_ms": LONG_MS, "state_key": user.user_id, "content": {"membership": "invite"}}
+    path = SCHEDULE.format("{}", "m.room.member", "{}")
+    inviting = owner.put(path, room, "t2", body=body).ok()["delay_id"]
+    body = {"delay_ms": LONG_MS, "state_key": guest.user_id, "content": {"membership": "join"}}
+    joining = guest.put(path, room, "t3", body=body).ok()["delay_id"]
+    for who, delay_id, errcode in (
+        (user, gone, "M_FORBIDDEN"),
+        (owner, inviting, "M_INVITE_BLOCKED"),
+        (guest, joining, "M_GUEST_ACCESS_FORBIDDEN"),
+    ):
+        who.post(ACTION, delay_id, "send").refused(403, errcode)
+        who.post(ONE, delay_id, body={"action": "send"}).refused(403, errcode)
+        assert "finalised" not in who.get(ONE, delay_id).ok()

@@ -173,3 +173,14 @@ def check_marker_for_unknown_event(world: World) -> None:
     alice, _, room = shared_room(world)
     body = {"m.fully_read": "$" + "x" * 43}
     alice.post("/rooms/{}/read_markers", room, body=body).refused(404, "M_NOT_FOUND")
+
+
+def check_receipts_do_not_go_back(world: World) -> None:
+    """A receipt for an earlier event leaves the later one in place."""
+    user = world.user()
+    room = user.create_room()
+    first, second = user.send(room, "first"), user.send(room, "second")
+    for event_id in (second, first):
+        user.post("/rooms/{}/receipt/m.read/{}", room, event_id).ok()
+    (told,) = user.sync()["rooms"]["join"][room]["ephemeral"]["events"]
+    assert list(told["content"]) == [second]

@@ -252,3 +252,16 @@ def check_unknown_tokens(world: World) -> None:
     token = user.sync()["next_batch"]
     user.get("/keys/changes", from_="made-up", to=token).refused(400, "M_INVALID_PARAM")
     user.get("/keys/changes", from_=token).refused(400, "M_MISSING_PARAM")
+
+
+def check_incomplete_identity_keys(world: World) -> None:
+    """Identity keys that lack what they need are refused."""
+    user = world.user()
+    body = {"device_keys": {"user_id": user.user_id, "device_id": user.device_id}}
+    user.post("/keys/upload", body=body).refused(400, "M_MISSING_PARAM")
+
+
+def check_claim_of_what_is_no_user(world: World) -> None:
+    """Keys are claimed from users; what is no user ID is refused."""
+    body = {"one_time_keys": {"alice": {"DEVICE": "signed_curve25519"}}}
+    world.user().post("/keys/claim", body=body).refused(400, "M_INVALID_PARAM")

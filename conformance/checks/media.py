@@ -4,6 +4,7 @@ import struct
 import zlib
 
 from conformance.client import Client, User, World
+from conformance.runner.exchange import Request
 
 DOWNLOAD = "/_matrix/client/v1/media/download/{}/{}"
 THUMBNAIL = "/_matrix/client/v1/media/thumbnail/{}/{}"
@@ -180,3 +181,22 @@ def check_config(world: World) -> None:
     assert newer == user.get("/_matrix/media/v3/config").ok()
     assert newer["m.upload.size"] > 0
     Client(world.wire).get("/_matrix/media/v3/config").refused(401, "M_MISSING_TOKEN")
+
+
+def check_thumbnail_of_a_giant(world: World) -> None:
+    """A picture with more pixels than a server should hold in memory is not scaled."""
+    user = world.user()
+    giant = png(1, 1).replace(struct.pack(">II", 1, 1), struct.pack(">II", 60_000, 60_000))
+    header = giant[12:29]
+    giant = giant[:29] + struct.pack(">I", zlib.crc32(header)) + giant[33:]
+    uri = user.upload(giant, "image/png")
+    answer = user.get(THUMBNAIL, *parts(uri), width=32, height=32, method="scale")
+    answer.refused(413, "M_TOO_LARGE")
+
+
+def check_upload_that_breaks_off(world: World) -> None:
+    """An upload that ends before its announced length is refused and not kept."""
+    user = world.user()
+    headers = {"Content-Type": "text/plain", "Content-Length": "100"}
+    sent = headers | {"Authorization": f"Bearer {user.token}"}
+    world.wire.send(Request("POST", UPLOAD, sent, b"soup"), cut=True).refused(400, "M_UNKNOWN")

@@ -344,3 +344,59 @@ def check_return_after_forgetting(world: World) -> None:
     bob.post("/rooms/{}/forget", room).ok()
     bob.join(room)
     assert event_id in [event["event_id"] for event in bob.history(room)]
+
+
+BLOCK = {"default_action": "block"}
+
+
+def check_blocked_invites(world: World) -> None:
+    """Who blocks invites gets none: by invite, by room creation, by state."""
+    owner, user = world.user(), world.user()
+    path = "/user/{}/account_data/m.invite_permission_config"
+    user.put(path, user.user_id, body=BLOCK).ok()
+    room = owner.create_room()
+    invited = {"membership": "invite"}
+    answers = [
+        owner.post("/rooms/{}/invite", room, body={"user_id": user.user_id}),
+        owner.post("/createRoom", body={"invite": [user.user_id]}),
+        owner.put("/rooms/{}/state/m.room.member/{}", room, user.user_id, body=invited),
+    ]
+    for answer in answers:
+        answer.refused(403, "M_INVITE_BLOCKED")
+    assert "invite" not in user.sync().get("rooms", {})
+    user.put(path, user.user_id, body={}).ok()
+    owner.invite(room, user)
+
+
+def check_guests_join_where_they_are_let_in(world: World) -> None:
+    """A guest joins a room that takes guests and no other, in whichever way."""
+    owner, guest = world.user(), world.guest()
+    closed = owner.create_room(preset="public_chat")
+    joined = {"membership": "join"}
+    answers = [
+        guest.post("/join/{}", closed),
+        guest.post("/rooms/{}/join", closed),
+        guest.put("/rooms/{}/state/m.room.member/{}", closed, guest.user_id, body=joined),
+    ]
+    for answer in answers:
+        answer.refused(403, "M_GUEST_ACCESS_FORBIDDEN")
+    owner.set_state(closed, "m.room.guest_access", {"guest_access": "can_join"})
+    guest.join(closed)
+    assert owner.members(closed)[guest.user_id] == "join"
+
+
+def check_power_to_kick_lifts_no_ban(world: World) -> None:
+    """Who may kick and not ban does not lift a ban, by unban nor by state."""
+    owner, helper, banned = world.user(), world.user(), world.user()
+    room = owner.create_room(preset="public_chat")
+    helper.join(room)
+    levels = owner.state(room, "m.room.power_levels")
+    levels |= {"kick": 50, "ban": 75, "users": levels.get("users", {}) | {helper.user_id: 50}}
+    owner.set_state(room, "m.room.power_levels", levels)
+    owner.ban(room, banned)
+    answer = helper.post("/rooms/{}/unban", room, body={"user_id": banned.user_id})
+    answer.refused(403, "M_FORBIDDEN")
+    path = "/rooms/{}/state/m.room.member/{}"
+    answer = helper.put(path, room, banned.user_id, body={"membership": "leave"})
+    answer.refused(403, "M_FORBIDDEN")
+    assert owner.members(room)[banned.user_id] == "ban"

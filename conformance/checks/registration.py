@@ -1,7 +1,8 @@
 """Making accounts."""
 
-from conformance.client import PASSWORD, User, World
+from conformance.client import PASSWORD, Json, User, World, authorized
 from conformance.parallel import together
+from conformance.runner.exchange import Exchange
 
 DUMMY = {"type": "m.login.dummy"}
 
@@ -205,3 +206,16 @@ def check_shared_secret_keeps_the_rules_for_names(world: World) -> None:
     taken = world.user().localpart
     world.register_by_secret(taken).refused(400, "M_USER_IN_USE")
     world.register_by_secret("not valid").refused(400, "M_INVALID_USERNAME")
+
+
+def check_weak_password(world: World) -> None:
+    """A password that breaks the server's rules is refused, at first and when it is changed."""
+    answer = world.register(username=world.name(), password="soup")
+    answer.refused(400, "M_WEAK_PASSWORD")
+    user = world.user()
+
+    def change(body: Json) -> Exchange:
+        return user.post("/account/password", body={"new_password": "soup"} | body)
+
+    authorized(user, change, {}).refused(400, "M_WEAK_PASSWORD")
+    assert user.login().status == 200

@@ -204,3 +204,13 @@ def check_joined_members_for_members(world: World) -> None:
     world.user().get("/rooms/{}/joined_members", room).refused(403, "M_FORBIDDEN")
     bob.leave(room)
     bob.get("/rooms/{}/joined_members", room).refused(403, "M_FORBIDDEN")
+
+
+def check_state_is_not_for_strangers(world: World) -> None:
+    """A piece of state with a key is refused to strangers, and is not found where there is none."""
+    user, stranger = world.user(), world.user()
+    room = user.create_room()
+    user.set_state(room, "org.example.seat", {"n": 1}, "window")
+    path = "/rooms/{}/state/{}/{}"
+    stranger.get(path, room, "org.example.seat", "window").refused(403, "M_FORBIDDEN")
+    user.get(path, room, "org.example.seat", "door").refused(404, "M_NOT_FOUND")

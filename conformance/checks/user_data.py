@@ -170,3 +170,13 @@ def check_order_of_a_tag(world: World) -> None:
     user, room = user_and_room(world)
     answer = user.put(TAG, user.user_id, room, "u.work", body={"order": "first"})
     answer.refused(400, "M_BAD_JSON")
+
+
+def check_account_data_is_told_once(world: World) -> None:
+    """A sync tells account data that has changed since, and nothing that was told before."""
+    user = world.user()
+    user.put(DATA, user.user_id, "org.example.first", body={"n": 1}).ok()
+    token = user.sync()["next_batch"]
+    user.put(DATA, user.user_id, "org.example.second", body={"n": 2}).ok()
+    told = by_type(user.sync(token)["account_data"]["events"])
+    assert told == {"org.example.second": {"n": 2}}

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,8 +98,11 @@ def _shown(body: bytes) -> str:
     return text if len(body) <= SHOWN_CHARACTERS else f"{text}… ({len(body)} bytes)"
 
 
-def send(base_url: str, request: Request) -> Exchange:
-    """Send one request on a connection of its own. Raises StepFailed when no answer comes."""
+def send(base_url: str, request: Request, *, cut: bool = False) -> Exchange:
+    """Send one request on a connection of its own. Raises StepFailed when no answer comes.
+
+    With `cut` the way to the server is closed after the body, whatever length was announced.
+    """
     host = urlsplit(base_url)
     kind = http.client.HTTPSConnection if host.scheme == "https" else http.client.HTTPConnection
     connection = kind(host.hostname or "", host.port, timeout=TIMEOUT_S)
@@ -106,6 +110,8 @@ def send(base_url: str, request: Request) -> Exchange:
         connection.request(
             request.method, request.path, body=request.body, headers=dict(request.headers)
         )
+        if cut and connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_WR)
         answer = connection.getresponse()
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return Exchange(request, answer.status, headers, answer.read())

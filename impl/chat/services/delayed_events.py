@@ -31,7 +31,7 @@ from chat.protocol.identifiers import parse_room_id
 from chat.services.caller import Caller
 from chat.services.rooms import send, state
 from chat.services.server import Server
-from chat.storage import delayed_events, rooms
+from chat.storage import delayed_events, rooms, users
 from chat.storage.delayed_events import Delayed
 from chat.storage.engine import Transaction
 from chat.storage.events import SENT_LATER, Txn
@@ -215,7 +215,8 @@ def _send_due(server: Server, event: Delayed) -> None:
 
 def _send(server: Server, event: Delayed) -> Event:
     """Send an event as its user would now. Raises what sending raises."""
-    caller = Caller(event.user_id, SENT_LATER)
+    user = server.store.read(lambda tx: users.find(tx, event.user_id), snapshot=False)
+    caller = Caller(event.user_id, SENT_LATER, is_guest=user is not None and user.is_guest)
     server.limits.check("rc_message", event.user_id)
     content = json.loads(event.content)
     txn = Txn(event.user_id, SENT_LATER, f"/delayed_events/{event.delay_id}", event.delay_id)

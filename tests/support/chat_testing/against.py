@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chat_testing.databases import running_postgres
-from chat_testing.running import SHARED_SECRET, running_server, tight_limits
+from chat_testing.running import FOR_CONFORMANCE, SHARED_SECRET, running_server, tight_limits
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
             print("PostgreSQL is not installed", file=sys.stderr)
             return 1
         limits = tight_limits() if options.limited else {}
-        with running_server(database, options.workers, allow_guest_access=True, **limits) as server:
+        with running_server(database, options.workers, **FOR_CONFORMANCE, **limits) as server:
             words = {"URL": server.url, "SECRET": SHARED_SECRET}
             command = [words.get(word, word) for word in options.command]
             status = subprocess.run(command, check=False).returncode

@@ -36,6 +36,11 @@ UNLIMITED = (
     "rc_delayed_event_mgmt",
 )
 NO_LIMIT: dict[str, float] = {"per_second": 100_000, "burst_count": 100_000}
+FOR_CONFORMANCE: dict[str, Any] = {  # what the checks of conformance/ expect of a server
+    "allow_guest_access": True,
+    "password_config": {"policy": {"enabled": True, "minimum_length": 8}},
+    "alias_creation_rules": [{"alias": "#forbidden*", "action": "deny"}, {"action": "allow"}],
+}
 TIGHT_LIMIT: dict[str, float] = {"per_second": 0.01, "burst_count": 4}
 PARTED = {
     "rc_login": ("address", "account", "failed_attempts"),

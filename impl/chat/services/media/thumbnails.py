@@ -94,6 +94,8 @@ def _scaled(source: Path, size: ThumbnailSize, kind: str, max_pixels: int) -> by
             out = io.BytesIO()
             upright.save(out, kind, quality=JPEG_QUALITY)
             return out.getvalue()
+    except Image.DecompressionBombError as error:
+        raise TooLarge("The image has too many pixels") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise Unknown("The content is no image that can be scaled") from error
 
