@@ -6,7 +6,7 @@ Spec: client-server-api/#client-config, #room-tagging, #filtering
 import json
 from typing import Any
 
-from chat.protocol.errors import ChatError, Forbidden, NotFound, TooLarge
+from chat.protocol.errors import ChatError, Forbidden, InvalidParam, NotFound, TooLarge
 from chat.protocol.identifiers import parse_room_id
 from chat.services import push_rules
 from chat.services.caller import Caller
@@ -16,6 +16,7 @@ from chat.storage import rooms, users
 from chat.storage.engine import Transaction
 
 MAX_CONTENT_BYTES = 65_536
+MAX_TAG_BYTES = 255
 TAGS = "m.tag"
 SERVER_MANAGED = frozenset({"m.fully_read", "m.push_rules"})
 
@@ -89,14 +90,21 @@ def tags(server: Server, user_id: str, room_id: str) -> dict[str, dict[str, Any]
 
 
 def _tags_in(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found = content.get("tags")
-    return found if isinstance(found, dict) else {}
+    found = content.get("tags")  # perhaps written as account data, in whatever form
+    if not isinstance(found, dict):
+        return {}
+    return {name: tag for name, tag in found.items() if isinstance(tag, dict)}
 
 
 def set_tag(
     server: Server, user_id: str, room_id: str, tag: str, content: dict[str, Any] | None
 ) -> None:
-    """Set a tag, or remove it where `content` is None. Raises NotFound, TooLarge."""
+    """Set a tag, or remove it where `content` is None.
+
+    Raises InvalidParam for a name that is too long, NotFound for an unknown room, TooLarge.
+    """
+    if len(tag.encode()) > MAX_TAG_BYTES:
+        raise InvalidParam(f"The name of a tag is limited to {MAX_TAG_BYTES} bytes")
 
     def work(tx: Transaction) -> None:
         users.lock(tx, user_id)  # two devices may tag at once
