@@ -515,3 +515,19 @@ def check_own_messages(world: World) -> None:
     user.send(room, "Note to self")
     assert last_message(user, since[0], room) == "Note to self"
     assert last_message(phone, since[1], room) == "Note to self"
+
+
+def check_state_just_before_a_limited_timeline(world: World) -> None:
+    """What changed right before a limited timeline begins is in the state that comes with it."""
+    user = world.user()
+    room = user.create_room(name="Before")
+    token = user.sync()["next_batch"]
+    user.set_state(room, "m.room.name", {"name": "After"})
+    for number in range(3):
+        user.send(room, str(number))
+    wish = {"room": {"timeline": {"limit": 3}}}
+    for since in (token, None):
+        told = user.sync(since, filter=wish)["rooms"]["join"][room]
+        assert told["timeline"]["limited"]
+        names = [one["content"] for one in told["state"]["events"] if one["type"] == "m.room.name"]
+        assert names == [{"name": "After"}], (since, names)
