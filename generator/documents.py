@@ -36,12 +36,14 @@ MISSING_PARAM = {"M_MISSING_PARAM": "A required parameter or field is absent."}
 INVALID_PARAM = {"M_INVALID_PARAM": "A parameter has a wrong type or lies out of bounds."}
 TOO_LARGE = {"M_TOO_LARGE": "The body is larger than allowed."}
 INTERNAL_ERROR = {"M_UNKNOWN": "The server failed."}
+UNAVAILABLE = {"M_UNKNOWN": "The server cannot reach its database, or not write to it."}
 WORDS = {
     "400": "The request cannot be understood.",
     "401": "The caller is not known.",
     "403": "The caller may not do this.",
     "413": "The request is too large.",
     "500": "The server failed; what it was stands in its log.",
+    "503": "The server cannot do this now; `Retry-After` says when to try again.",
 }
 SOFT_LOGOUT = {
     "type": "boolean",
@@ -70,6 +72,7 @@ def shared_errors(operation: Operation, spec: Spec) -> dict[str, dict[str, str]]
     if "accessToken" in schemes and not node.get("x-guests"):
         found["403"] |= NO_GUESTS
     found["500"] = INTERNAL_ERROR
+    found["503"] = UNAVAILABLE
     return {status: codes for status, codes in found.items() if codes}
 
 

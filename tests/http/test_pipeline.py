@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -720,6 +721,20 @@ def test_a_bug_is_told_to_the_log_and_not_to_the_client(world, caplog):
     assert b"secret" not in response.data
     failures = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(failures) == 1 and failures[0].exc_info
+
+
+def test_a_database_that_is_full_is_told_to_both(world, monkeypatch, caplog):
+    def full(*_):
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(Application, "_run", full)
+    response = world.client.get("/_matrix/client/v3/fail")
+    assert refusal(response) == (503, "M_UNKNOWN")
+    assert int(response.headers["Retry-After"]) > 0
+    (failure,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert failure.error == "database or disk is full"
 
 
 def test_each_request_is_logged_without_its_query(world, caplog):

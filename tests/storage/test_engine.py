@@ -1,17 +1,28 @@
 """The store: one set of statements on both databases, group commit, retries, refusals."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg2
+import psycopg2.errors
 import pytest
 
 from chat.config.model import Database
 from chat.protocol.errors import Forbidden
 from chat.storage import engine, schema
-from chat.storage.engine import DatabaseInUse, SqliteStore, Store, Transaction, open_store
+from chat.storage.engine import (
+    DatabaseConflict,
+    DatabaseInUse,
+    SqliteStore,
+    Store,
+    Transaction,
+    is_unavailable,
+    open_store,
+)
 from chat.storage.prepared import Text
 from chat_testing.databases import statements
 
@@ -228,7 +239,68 @@ def test_acknowledged_means_synchronised(sqlite_store: SqliteStore) -> None:
     assert sqlite_store.read(lambda tx: tx.row("PRAGMA journal_mode")) == ("wal",)
 
 
+def test_a_full_disk_is_told_from_a_fault_and_gets_over_it(sqlite_store: SqliteStore) -> None:
+    sqlite_store.write(put(1))
+    writer = sqlite_store._writer_connection()
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.Error, match="full") as full:
+        for pos in range(2, 10_000):
+            sqlite_store.write(put(pos))
+    assert is_unavailable(full.value)
+    writer.execute(f"PRAGMA max_page_count = {2 * pages}")
+    sqlite_store.write(put(10_000))
+    there = positions(sqlite_store)
+    assert there == [*range(1, len(there)), 10_000]
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (psycopg2.errors.UniqueViolation(), False),
+        (psycopg2.OperationalError("could not connect to server"), True),
+        (psycopg2.DatabaseError("error with status PGRES_TUPLES_OK and no message"), True),
+        (psycopg2.InterfaceError("connection already closed"), True),
+        (psycopg2.ProgrammingError("no results to fetch"), False),
+        (DatabaseConflict("Gave up"), True),
+        (sqlite3.IntegrityError("UNIQUE constraint failed"), False),
+        (ValueError("no"), False),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_what_passes_by_itself(error: Exception, *, passes: bool) -> None:
+    if isinstance(error, psycopg2.errors.UniqueViolation):
+        error.__setstate__({"pgcode": "23505"})
+    assert is_unavailable(error) is passes
+
+
 # --- PostgreSQL ---
+
+
+def test_a_full_disk_of_postgresql_is_known_by_its_code(postgres_store: Store) -> None:
+    for code, passes in (("53100", True), ("53300", True), ("57P01", True), ("22012", False)):
+        with pytest.raises(psycopg2.Error) as raised:
+            postgres_store.write(
+                lambda tx, code=code: tx.row(
+                    f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$"
+                )
+            )
+        assert is_unavailable(raised.value) is passes, code
+    postgres_store.write(put(1))
+
+
+def test_a_connection_that_only_libpq_knows_as_dead_is_replaced(postgres_store: Store) -> None:
+    died: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        tx.run("UPDATE stream SET head = head")
+        if not died:
+            died.append(1)
+            raise psycopg2.DatabaseError("error with status PGRES_TUPLES_OK and no message")
+        put(1)(tx)
+
+    postgres_store.write(work)
+    assert positions(postgres_store) == [1]
 
 
 def test_work_is_run_again_after_a_deadlock(postgres_store: Store) -> None:

@@ -17,6 +17,7 @@ from chat.protocol.errors import (
     MethodNotAllowed,
     MissingParam,
     NotJson,
+    Unavailable,
     Unrecognized,
 )
 
@@ -37,6 +38,8 @@ class WrongMethod(MethodNotAllowed):
 
 
 INTERNAL = InternalError("Internal server error")
+NO_DATABASE = Unavailable("The server's database cannot be used now; try again later")
+RETRY_AFTER_S = 5
 
 
 def response_of(error: ChatError) -> RawResponse:
@@ -50,6 +53,8 @@ def response_of(error: ChatError) -> RawResponse:
 def _headers(error: ChatError) -> Headers:
     if isinstance(error, LimitExceeded):
         return (("Retry-After", str(-(-error.retry_after_ms // 1000))),)
+    if isinstance(error, Unavailable):
+        return (("Retry-After", str(RETRY_AFTER_S)),)
     if isinstance(error, WrongMethod):
         return (("Allow", ", ".join(error.allowed)),)
     return ()

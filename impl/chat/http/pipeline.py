@@ -28,6 +28,7 @@ from chat.http.route import Route
 from chat.protocol.errors import ChatError, Unrecognized
 from chat.services import hub, metrics
 from chat.services.server import Server
+from chat.storage.engine import is_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,13 @@ class Application:
         except ChatError as refusal:
             request.errcode = refusal.errcode
             return errors.response_of(refusal)
-        except Exception:
+        except Exception as error:
+            if is_unavailable(error):
+                facts = request.facts() | {"error": str(error).strip()}
+                # Without a stack: where it came up says nothing, and the disk may be full.
+                log.error("The database cannot be used", extra=facts)  # noqa: TRY400
+                request.errcode = errors.NO_DATABASE.errcode
+                return errors.response_of(errors.NO_DATABASE)
             log.exception("Request failed", extra=request.facts())
             return errors.response_of(errors.INTERNAL)
 

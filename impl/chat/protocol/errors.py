@@ -41,7 +41,8 @@
     ├── TooLarge                       M_TOO_LARGE          413
     │   └── EventTooLarge              M_TOO_LARGE          413
     ├── LimitExceeded                  M_LIMIT_EXCEEDED     429   .retry_after_ms
-    └── InternalError                  M_UNKNOWN            500
+    ├── InternalError                  M_UNKNOWN            500
+    └── Unavailable                    M_UNKNOWN            503
 
 `errcode` and `status` belong to the class; the sentence is given where it is raised. Only
 `chat.http.errors` turns one into a response. Spec: client-server-api/#standard-error-response
@@ -380,3 +381,9 @@ class InternalError(ChatError):
     """The server failed; what it was stands in the log."""
 
     status = 500
+
+
+class Unavailable(ChatError):
+    """The server cannot do this now; try again later."""
+
+    status = 503

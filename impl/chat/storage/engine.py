@@ -107,6 +107,36 @@ READERS = 4  # SQLite connections kept for reading
 DATABASE_ERRORS = (sqlite3.Error, psycopg2.Error)  # what either driver raises
 
 
+# What passes by itself, or once somebody makes room: the disk is full or fails, the database is
+# gone, stopping, starting, or has no connection left.
+_PASSING_SQLITE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+}
+_PASSING_POSTGRESQL = ("08", "53", "57P", "58")  # how the codes of such errors begin
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether an error says that the database cannot work now, rather than that we did wrong."""
+    if isinstance(error, sqlite3.Error):
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        return code & 0xFF in _PASSING_SQLITE
+    if isinstance(error, psycopg2.Error):
+        if error.pgcode is not None:
+            return error.pgcode.startswith(_PASSING_POSTGRESQL)
+        return _is_of_connection(error) or isinstance(error, psycopg2.InterfaceError)
+    return isinstance(error, DatabaseConflict | sqlalchemy.exc.TimeoutError)
+
+
+def _is_of_connection(error: psycopg2.Error) -> bool:
+    """Whether it was libpq that failed, not a statement: then it has no code, and no class."""
+    of_nothing = type(error) in (psycopg2.DatabaseError, psycopg2.OperationalError)
+    return of_nothing and error.pgcode is None
+
+
 class DatabaseInUse(Exception):
     """Another server process serves this SQLite file."""
 
@@ -927,8 +957,9 @@ class PostgresStore(Store):
         try:
             result = work(tx)
             tx.reach()
-        except psycopg2.OperationalError as error:
-            if not connection.closed:
+        except psycopg2.DatabaseError as error:
+            # libpq may know of its end before psycopg2 does: then `closed` is still 0.
+            if not (connection.closed or _is_of_connection(error)):
                 raise
             # Before COMMIT was sent, so nothing is written. The idle connections died with it.
             self._engine.dispose()

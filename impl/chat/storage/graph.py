@@ -161,9 +161,8 @@ def _cited_in_json(tx: Transaction, evs: Collection[int]) -> dict[int, tuple[int
     )
     named = {ev: (k, _auth_events(json)) for ev, k, json in in_turns(rows)}
     ids = {one for _, auth in named.values() for one in auth}
-    known = dict(
-        tx.rows("SELECT event_id, ev FROM event WHERE event_id = ANY(:ids)", ids=list(ids))
-    )
+    numbers = tx.rows("SELECT event_id, ev FROM event WHERE event_id = ANY(:ids)", ids=list(ids))
+    known: dict[str, int] = dict(numbers)
     return {
         ev: (k, tuple(known[one] for one in auth if one in known))
         for ev, (k, auth) in named.items()
