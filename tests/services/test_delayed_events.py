@@ -341,8 +341,9 @@ def test_the_longest_delay(store: Store, clock: FakeClock, tmp_path: Path) -> No
     server.notifier.close()
 
 
-def test_none_at_all(store: Store, clock: FakeClock, tmp_path: Path) -> None:
-    server = a_server(store, clock, tmp_path, max_event_delay_duration=0)
+@pytest.mark.parametrize("longest", [None, 0])
+def test_none_at_all(store: Store, clock: FakeClock, tmp_path: Path, longest: int | None) -> None:
+    server = a_server(store, clock, tmp_path, max_event_delay_duration=longest)
     alice = a_person(server, "alice")
     with pytest.raises(DelayTooLong):
         later(alice, alice.creates(), 0.001)

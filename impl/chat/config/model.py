@@ -592,7 +592,9 @@ class Config:
         Items(Section(DirectoryRule)), "Who may publish which room.", default=[{"action": "allow"}]
     )
     max_event_delay_duration_ms: int | None = key(
-        duration(), "Longest delay of an event that is sent later; 0: none are.", default="24h"
+        duration(),
+        "Longest delay of an event that is sent later (MSC4140); none are when null.",
+        default=None,
     )
     require_membership_for_aliases: bool = key(
         Flag(), "Only members of a room may make aliases for it.", default=True

@@ -76,6 +76,7 @@ def configuration(port: int, overrides: Mapping[str, Any]) -> dict[str, Any]:
             "enable_registration_without_verification": True,
             "registration_shared_secret": SHARED_SECRET,
             "bcrypt_rounds": 4,
+            "max_event_delay_duration": "24h",
         }
         | _limits(NO_LIMIT)
         | dict(overrides)

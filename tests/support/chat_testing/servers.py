@@ -51,6 +51,7 @@ def a_config(**overrides: Any) -> Config:
         "enable_registration_without_verification": True,
         "registration_shared_secret": "shared secret",
         "bcrypt_rounds": 4,
+        "max_event_delay_duration": "24h",
         "rc_message": limit,
         "rc_registration": limit,
         "rc_room_creation": limit,
