@@ -21,6 +21,7 @@ from chat.services.rooms.create import Wish, create_room
 from chat.services.server import Server
 from chat.storage import rooms, streams
 from chat_testing.callers import a_user
+from chat_testing.databases import statements
 
 PUBLIC = Wish(preset="public_chat")
 
@@ -62,6 +63,18 @@ def test_joining_again_changes_nothing(server: Server, alice: Caller, bob: Calle
     before = server.store.read(streams.head)
     membership.join(server, bob, room_id, "once more")
     assert server.store.read(streams.head) == before
+
+
+def test_a_join_asks_three_questions_before_it_is_written(
+    server: Server, alice: Caller, bob: Caller
+) -> None:
+    room_id = create_room(server, alice, PUBLIC)
+    with statements(server.store) as seen:
+        membership.join(server, bob, room_id)
+    locks = next(at for at, sql in enumerate(seen) if "FOR NO KEY UPDATE" in sql)
+    assert locks == 3  # who may join, as whom, and whether a room went before
+    assert not [sql for sql in seen[locks + 1 :] if "FROM room r WHERE r.room_id" in sql]
+    assert len(seen) <= 20
 
 
 def test_an_alias_stands_for_its_room(server: Server, alice: Caller) -> None:

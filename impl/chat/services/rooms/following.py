@@ -12,6 +12,7 @@ from chat.services.rooms import current_state
 from chat.services.server import Server
 from chat.storage import account_data, rooms, users
 from chat.storage.engine import Transaction
+from chat.storage.rooms import Room
 
 CREATE: StateKey = ("m.room.create", "")
 TOMBSTONE: StateKey = ("m.room.tombstone", "")
@@ -33,24 +34,33 @@ def follow(server: Server, user_id: str, room_id: str) -> None:
 
     What they have set for the new room already stays.
     """
-    step = server.store.read(lambda tx: _step_to(tx, room_id))
+
+    def find(tx: Transaction) -> Step | None:
+        room = rooms.get(tx, room_id)
+        return None if room is None else step_to(tx, room)
+
+    step = server.store.read(find)
     if step is not None:
-        server.store.write(lambda tx: _copy(tx, user_id, step))
+        take(server, user_id, step)
 
 
-def _step_to(tx: Transaction, room_id: str) -> Step | None:
-    """The step on which both rooms agree."""
-    new = rooms.get(tx, room_id)
-    found = {} if new is None else current_state.events_of(tx, new, [CREATE])
-    predecessor = found[CREATE].content.get("predecessor") if CREATE in found else None
+def step_to(tx: Transaction, new: Room) -> Step | None:
+    """The step to a room on which both rooms agree. One statement where there is none before it."""
+    create = current_state.events_of(tx, new, [CREATE]).get(CREATE)
+    predecessor = None if create is None else create.content.get("predecessor")
     old_id = predecessor.get("room_id") if isinstance(predecessor, dict) else None
     old = rooms.get(tx, old_id) if isinstance(old_id, str) else None
-    if new is None or old is None:
+    if old is None:
         return None
     tombstone = current_state.events_of(tx, old, [TOMBSTONE]).get(TOMBSTONE)
-    if tombstone is None or tombstone.content.get("replacement_room") != room_id:
+    if tombstone is None or tombstone.content.get("replacement_room") != new.room_id:
         return None
     return Step(old.room, old.room_id, new.room, new.room_id)
+
+
+def take(server: Server, user_id: str, step: Step) -> None:
+    """`follow` where the step is known."""
+    server.store.write(lambda tx: _copy(tx, user_id, step))
 
 
 def _copy(tx: Transaction, user_id: str, step: Step) -> None:

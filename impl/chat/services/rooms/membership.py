@@ -25,6 +25,7 @@ from chat.services.caller import Caller
 from chat.services.rooms import current_state, directory, following, preferences
 from chat.services.rooms.batch import Check, Lookup
 from chat.services.rooms.derived import member_key, membership_of
+from chat.services.rooms.following import Step
 from chat.services.server import Server
 from chat.storage import purge, room_lists, rooms, streams, users
 from chat.storage.engine import Transaction
@@ -56,22 +57,24 @@ def join(server: Server, caller: Caller, room_id: str, reason: str | None = None
     Spec: client-server-api/#post_matrixclientv3roomsroomidjoin
     """
 
-    def prepare(tx: Transaction) -> dict[str, Any] | None:
+    def prepare(tx: Transaction) -> tuple[dict[str, Any], Step | None] | None:
         seen = _seen(tx, caller.user_id, room_id)
         if seen.membership == "join":
             return None
         content = _content("join", reason, _shown_profile(tx, caller.user_id))
         if seen.join_rule in ("restricted", "knock_restricted") and seen.membership != "invite":
             content |= _authorisation_by(tx, caller, seen.room)
-        return content
+        return content, following.step_to(tx, seen.room)
 
-    content = server.store.read(prepare)
-    if content is None:
+    prepared = server.store.read(prepare, snapshot=False)  # the writer decides, not this
+    if prepared is None:
         return
+    content, step = prepared
     server.limits.check_for(caller, "rc_joins_per_room", room_id)
     check = _guests_may_join if caller.is_guest else None
     _append(server, caller.user_id, room_id, caller.user_id, content, check)
-    following.follow(server, caller.user_id, room_id)
+    if step is not None:
+        following.take(server, caller.user_id, step)
 
 
 def knock(server: Server, caller: Caller, room_id: str, reason: str | None = None) -> None:
