@@ -116,7 +116,7 @@ class Reader:
             self.token = answer["next_batch"]
             rooms = answer.get("rooms", {}).get("join", {})
             for room_id, room in rooms.items():
-                self._take(room_id, room["timeline"], asked_s)
+                self._take(room_id, room.get("timeline", {"events": []}), asked_s)
             if over and not rooms:
                 return
 
@@ -249,7 +249,10 @@ def load(database: Database, server: RunningServer, options: argparse.Namespace)
         for n, writer in enumerate(writers)
     ]
     tasks += [gevent.spawn(reader.follow, address, until_s + 2 * PAUSE_S) for reader in readers]
-    gevent.joinall(tasks, raise_error=True)
+    try:
+        gevent.joinall(tasks, raise_error=True)
+    finally:
+        gevent.killall(tasks)
     world.close()
     return compare(database, rooms, readers)
 

@@ -144,3 +144,32 @@ def test_refreshing_knows_at_once_what_another_process_committed(
     assert here.changed_since(ALICE, [7], pos - 1)
     assert here.position == pos
     there.close()
+
+
+def test_a_look_that_began_after_the_request_came_is_enough(
+    postgres_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier, looks = Notifier(postgres_store), []
+    catch_up = notifier.catch_up
+    monkeypatch.setattr(notifier, "catch_up", lambda: (looks.append(1), catch_up()))
+    came_s = time.perf_counter()
+    notifier.refresh(came_s)
+    notifier.refresh(came_s)
+    assert len(looks) == 1
+    notifier.refresh(time.perf_counter())
+    notifier.refresh()
+    assert len(looks) == 3
+
+
+def test_changes_of_a_kind_are_told_before_a_look_ends(
+    postgres_database: Database, postgres_store: Store
+) -> None:
+    here, there = Notifier(postgres_store), open_store(postgres_database)
+    heard: list[str | None] = []
+    here.listen(Kind.SESSIONS, lambda change: heard.append(change and change.user_id))
+    log(there, Kind.SESSIONS, None, ALICE)
+    log(there, Kind.EVENT, 7, None)
+    here.refresh()
+    assert heard == [ALICE]
+    assert not here.changed_since(ALICE, [], 0)  # no sync hears of it
+    there.close()

@@ -90,7 +90,7 @@ def make_server(config: Config) -> Server:
         writer=Writer(unsafe.for_writer(store), name, key, clock, caches),
         limits=limits,
         leases=leases,
-        sessions=SessionCache(caches),
+        sessions=SessionCache(caches, notifier),
         caches=caches,
         sync=SyncMemory(caches),
         lists=kept_lists(caches),

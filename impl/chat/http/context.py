@@ -17,7 +17,8 @@ class Context(msgspec.Struct, frozen=True):
     is the client's IP address. `caller` is the authenticated user, None where there is none; `user`
     is for operations that always have one. `origin` is the server that signed the request, in the
     federation API. `token` is the bearer token that came along, of whatever kind.
-    `connection` is given where a waiting request can be told that its client is gone.
+    `connection` is given where a waiting request can be told that its client is gone. `came_s` is
+    the time.perf_counter() before anything was looked up for the request.
     """
 
     server: Server
@@ -28,6 +29,7 @@ class Context(msgspec.Struct, frozen=True):
     caller: Caller | None = None
     origin: str | None = None
     connection: ClientConnection | None = None
+    came_s: float | None = None
 
     @property
     def user(self) -> Caller:

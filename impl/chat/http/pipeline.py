@@ -161,7 +161,7 @@ class Application:
 
     def _context(self, route: Route, request: Request, signed: bytes | None) -> Context:
         operation, environ, check = route.operation, request.environ, self._authenticators
-        token = auth.token_of(environ)
+        token, came_s = auth.token_of(environ), time.perf_counter()
         caller, origin = None, None
         if operation.security == "accessToken":
             caller = auth.user_of(operation, token, check.user)
@@ -179,7 +179,7 @@ class Application:
         agent = environ.get("HTTP_USER_AGENT", "")
         connection = environ.get("chat.connection")
         return Context(
-            self._server, request.path, address, agent, token, caller, origin, connection
+            self._server, request.path, address, agent, token, caller, origin, connection, came_s
         )
 
 

@@ -17,7 +17,6 @@ def put(server: Server, user_id: str, messages_per_second: int, burst_count: int
 
     def work(tx: Transaction) -> None:
         limits.set_override(tx, user_id, messages_per_second, burst_count)
-        tx.after_commit(server.sessions.clear)
 
     server.store.write(work)
 
@@ -27,6 +26,5 @@ def remove(server: Server, user_id: str) -> None:
 
     def work(tx: Transaction) -> None:
         limits.remove_override(tx, user_id)
-        tx.after_commit(server.sessions.clear)
 
     server.store.write(work)

@@ -102,6 +102,8 @@ class Tail:
 
 def concerned(change: LoggedChange) -> Name | None:
     """The room, or the one user, whose syncs a change concerns."""
+    if change.kind is Kind.SESSIONS:
+        return None
     if change.kind is Kind.PRESENCE:
         return EVERYBODY
     if change.kind in PERSONAL or change.room is None:

@@ -13,7 +13,7 @@ it is a valid sync token for whoever finds nothing new.
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from chat.services import metrics
@@ -22,7 +22,7 @@ from chat.services.log_tail import Name, Tail, concerned
 from chat.storage import streams
 from chat.storage.engine import DATABASE_ERRORS, Store
 from chat.storage.gathering import Gathering
-from chat.storage.streams import LoggedChange
+from chat.storage.streams import Kind, LoggedChange
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ ANNOUNCE_S = 0.02  # at most one announcement in this time
 PAGE = 1_000
 LOOKS = 1_000  # syncs that share one look at the log
 REMEMBERED = 200_000  # rooms and users whose last change is kept
+
+
+Listener = Callable[[LoggedChange | None], None]
 
 
 class _Waiter:
@@ -61,7 +64,9 @@ class Notifier:
         self._closed = False
         self._committed = threading.Event()  # this process did: announce it
         self._threads: list[threading.Thread] = []
-        self._looks: Gathering[None] = Gathering(lambda _: self.catch_up(), LOOKS)
+        self._looks: Gathering[None] = Gathering(lambda _: self._look(), LOOKS)
+        self._looked_s = 0.0  # when the last finished look began
+        self._listeners: dict[Kind, Listener] = {}
         self.position = 0
         self.tail = Tail()
 
@@ -181,6 +186,8 @@ class Notifier:
         """Remember changes in the order of their positions, and wake whom they concern."""
         for change in changes:
             name = concerned(change)
+            if change.kind in self._listeners:
+                self._listeners[change.kind](change)
             if name is not None and self._last.get(name, 0) < change.pos:
                 # Taken out and put in again, so that the dict is in the order of positions.
                 self._last.pop(name, None)
@@ -230,14 +237,25 @@ class Notifier:
                 log.warning("following the change log failed", extra={"error": str(error)})
                 threading.Event().wait(POLL_S)
 
-    def refresh(self) -> None:
+    def refresh(self, since_s: float | None = None) -> None:
         """Know all that was committed before this call, by whichever process.
 
-        Without it, a sync at another worker than the request before it could miss what that
-        did, for as long as an announcement takes. All who ask at the same time share one look.
+        Without it, a request at another worker than the one before it could miss what that did, for
+        as long as an announcement takes. All who ask at the same time share one look. A look that
+        began at `since_s` (time.perf_counter(), when the request came) or later is enough.
         """
-        if not self._store.exclusive:
-            self._looks.do(None)
+        if self._store.exclusive or (since_s is not None and self._looked_s >= since_s):
+            return
+        self._looks.do(None)
+
+    def _look(self) -> None:
+        began_s = time.perf_counter()
+        self.catch_up()
+        self._looked_s = began_s
+
+    def listen(self, kind: Kind, listener: Listener) -> None:
+        """Call `listener` with every change of a kind, and with None for any that may be missed."""
+        self._listeners[kind] = listener
 
     def catch_up(self) -> None:
         """Record everything that the log holds beyond `position`."""
@@ -261,5 +279,7 @@ class Notifier:
             self.position = position
             self._floor = max(self._floor, position)
             self.tail.start(position)
+            for listener in self._listeners.values():
+                listener(None)
             for waiter in list(self._waiting):
                 self._wake(waiter)

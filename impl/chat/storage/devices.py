@@ -164,6 +164,12 @@ def delete(tx: Transaction, user_id: str, device_ids: list[str]) -> None:
             devices=device_ids,
         )
     mark_list_changed(tx, user_id)
+    _sessions_changed(tx, user_id)
+
+
+def _sessions_changed(tx: Transaction, user_id: str) -> None:
+    """Have all workers look the user's sessions up again."""
+    streams.append(tx, [Change(Kind.SESSIONS, None, user_id, None)])
 
 
 def add_access_token(
@@ -254,6 +260,7 @@ def revoke_replaced(tx: Transaction, session_hash: str, refresh_hash: str) -> No
             device_id=row[1],
             hash=session_hash,
         )
+        _sessions_changed(tx, row[0])
 
 
 def drop_other_refresh_tokens(tx: Transaction, user_id: str, device_id: str, keep: str) -> None:
@@ -269,9 +276,12 @@ def drop_other_refresh_tokens(tx: Transaction, user_id: str, device_id: str, kee
 
 def delete_tokens(tx: Transaction, user_id: str, device_id: str) -> None:
     """End the sessions of one device; the device stays."""
+    ended = 0
     for table in ("access_tokens", "refresh_tokens"):
-        tx.run(
+        ended += tx.run(
             f"DELETE FROM {table} WHERE user_id = :user_id AND device_id = :device_id",  # noqa: S608 - names from the constant above
             user_id=user_id,
             device_id=device_id,
         )
+    if ended:
+        _sessions_changed(tx, user_id)

@@ -8,7 +8,9 @@ once, and no more.
 
 from collections.abc import Sequence
 
+from chat.storage import streams
 from chat.storage.engine import Transaction
+from chat.storage.streams import Change, Kind
 
 Name = tuple[str, str]  # of a bucket: the limit, and whom it counts
 
@@ -51,8 +53,15 @@ def set_override(tx: Transaction, user_id: str, per_second: int, burst_count: in
         per_second=per_second,
         burst=burst_count,
     )
+    _sessions_changed(tx, user_id)
 
 
 def remove_override(tx: Transaction, user_id: str) -> None:
     """Have the common limits hold for a user again."""
     tx.run("DELETE FROM ratelimit_override WHERE user_id = :user_id", user_id=user_id)
+    _sessions_changed(tx, user_id)
+
+
+def _sessions_changed(tx: Transaction, user_id: str) -> None:
+    """What workers remember of the user's sessions names their limit."""
+    streams.append(tx, [Change(Kind.SESSIONS, None, user_id, None)])

@@ -29,6 +29,7 @@ class Kind(IntEnum):
     KEY_COUNTS = 8
     PRESENCE = 9
     PUSH_COUNTS = 10
+    SESSIONS = 11  # of whom access tokens ended, or what they allow changed; no sync hears of it
 
 
 # Changes that concern nobody but `user_id`, even where they name a room.

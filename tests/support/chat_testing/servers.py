@@ -82,7 +82,7 @@ def a_server(store: Store, clock: FakeClock, folder: Path, **overrides: Any) -> 
         writer=Writer(store, name, key, clock, caches),
         limits=RateLimits(configured(config), clock),
         leases=Leases(store),
-        sessions=SessionCache(caches),
+        sessions=SessionCache(caches, notifier),
         caches=caches,
         sync=SyncMemory(caches),
         lists=kept_lists(caches),

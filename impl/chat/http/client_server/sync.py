@@ -29,6 +29,7 @@ def sync(ctx: Context, request: SyncRequest, /) -> SyncResponse:
         state_after=request.use_state_after,
         timeout_ms=request.timeout,
         connection=ctx.connection,
+        came_s=ctx.came_s,
         presence=ctx.server.config.presence.enabled,
     )
     presence.syncing(ctx.server, ctx.user, request.set_presence, request.timeout)

@@ -72,7 +72,6 @@ def delete_devices(
     def work(tx: Transaction) -> None:
         interactive.finish(tx, completed)
         devices.delete(tx, caller.user_id, device_ids)
-        tx.after_commit(server.sessions.clear)
 
     server.store.write(work)
 

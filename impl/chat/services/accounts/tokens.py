@@ -53,7 +53,6 @@ def open_session(
     now_ms = server.clock.now_ms()
     device = device_id or new_device_id()
     devices.delete_tokens(tx, user_id, device)
-    tx.after_commit(server.sessions.clear)
     login = _issue(server, tx, user_id, device, refreshable=refreshable, replaced=None)
     devices.upsert(tx, user_id, device, display_name, now_ms)
     return login
@@ -89,20 +88,22 @@ def _issue(
 def authenticate(server: Server, token: str) -> Caller:
     """Whom an access token acts for.
 
+    Sessions are remembered, and what the log says of their ends is looked up before: none is good
+    for a request that came after its end was acknowledged, by whichever worker.
     Raises UnknownToken, after expiry as a soft logout. Spec: client-server-api/#soft-logout
     """
-    cache = server.sessions if server.store.exclusive else None
-    digest = devices.token_digest(token)
-    if cache is not None and (known := cache.get(digest)) is not None:
+    cache, digest = server.sessions, devices.token_digest(token)
+    server.notifier.refresh()
+    if (known := cache.get(digest)) is not None:
         return known
-    generation = server.sessions.generation
+    generation = cache.generation
     session = server.store.read(lambda tx: devices.session(tx, digest), snapshot=False)
     if session is None:
         raise UnknownToken
     if session.expires_ms is not None and session.expires_ms <= server.clock.now_ms():
         raise UnknownToken("The access token has expired", soft_logout=True)
     if (replaced := session.replaced) is not None:
-        server.store.write(lambda tx: _retire(server, tx, digest, replaced))
+        server.store.write(lambda tx: devices.revoke_replaced(tx, digest, replaced))
     caller = Caller(
         session.user_id,
         session.device_id,
@@ -111,7 +112,7 @@ def authenticate(server: Server, token: str) -> Caller:
         exempt=session.own_limit == (0, 0),
         message_limit=_own_limit(session),
     )
-    if cache is not None and session.expires_ms is None and session.replaced is None:
+    if session.expires_ms is None and session.replaced is None:
         cache.put(digest, caller, generation)
     return caller
 
@@ -121,11 +122,6 @@ def _own_limit(session: Session) -> RateLimit | None:
         return None
     per_second, burst_count = session.own_limit
     return RateLimit(per_second=per_second, burst_count=burst_count)
-
-
-def _retire(server: Server, tx: Transaction, digest: str, replaced: str) -> None:
-    devices.revoke_replaced(tx, digest, replaced)
-    tx.after_commit(server.sessions.clear)
 
 
 def refresh(server: Server, token: str) -> Login:
@@ -153,7 +149,6 @@ def logout(server: Server, caller: Caller) -> None:
 
     def work(tx: Transaction) -> None:
         devices.delete(tx, caller.user_id, [caller.device_id])
-        tx.after_commit(server.sessions.clear)
 
     server.store.write(work)
 
@@ -168,4 +163,3 @@ def end_sessions(server: Server, tx: Transaction, user_id: str, keep: str | None
     gone = [d.device_id for d in devices.of_user(tx, user_id) if d.device_id != keep]
     if gone:
         devices.delete(tx, user_id, gone)
-        tx.after_commit(server.sessions.clear)

@@ -44,6 +44,7 @@ class Query(msgspec.Struct, frozen=True):
     state_after: bool = False
     timeout_ms: int = 0
     connection: ClientConnection | None = None
+    came_s: float | None = None  # when the request came, by time.perf_counter()
     presence: bool = False
 
 

@@ -28,7 +28,7 @@ def sync(server: Server, query: Query) -> Answer:
     the client is gone.
     Nothing waits without a token or with `full_state`.
     """
-    server.notifier.refresh()
+    server.notifier.refresh(query.came_s)
     if query.since is not None and server.notifier.is_lost(query.since.pos):
         query = replace(query, since=None)
     if query.since is not None:
