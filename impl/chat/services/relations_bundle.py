@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from chat.protocol.relations import REFERENCE, REPLACE, RelatesTo, relation_of
-from chat.services.rooms import client_events
+from chat.protocol.relations import REFERENCE, REPLACE, THREAD, RelatesTo, relation_of
+from chat.services.rooms import client_events, preferences
 from chat.services.rooms.client_events import EventCache
+from chat.services.rooms.visibility import View, memberships_at
 from chat.storage import events, relations
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
-from chat.storage.relations import Child, Parent, ThreadFacts
+from chat.storage.relations import Child, Parent
 
 MAX_CHILDREN = 1_000  # of one kind that are looked at for one event
 MAX_REPLIES = 20  # that are looked at for the latest that the reader may see
@@ -88,6 +89,28 @@ def bundles(
     return _Bundling(tx, cache, reader, room_id).of(parents, threads=True)
 
 
+def seen_by(
+    tx: Transaction,
+    cache: EventCache,
+    view: View,
+    rows: Sequence[EventRow],
+    ignored: Callable[[], frozenset[str]] | None = None,
+) -> dict[int, bytes]:
+    """The field `m.relations` of those events of one room that have it, by number.
+
+    `ignored` tells whom the reader ignores, where that is known already.
+    """
+    if not view.room.related or not rows:
+        return {}
+    reader = Reader(
+        ignored() if ignored else preferences.ignored_users(tx, view.user_id),
+        lambda found: memberships_at(tx, cache, view, found),
+        sees_all=view.membership == "join",
+    )
+    found = bundles(tx, cache, rows, reader, view.room.room_id)
+    return {ev: bundle.shown(view.user_id) for ev, bundle in found.items()}
+
+
 class _Bundling:
     """The aggregations for one reader on their way."""
 
@@ -103,11 +126,11 @@ class _Bundling:
     def of(self, parents: Mapping[Parent, EventRow], *, threads: bool) -> dict[int, Bundle]:
         """The aggregations by number; threads are left out of the last event of a thread."""
         found = relations.children(self._tx, parents.keys(), self._reader.ignored, MAX_CHILDREN)
-        roots = relations.threads(self._tx, parents.keys()) if threads else {}
-        if not found and not roots:
+        roots = _by_parent(found, THREAD) if threads else {}
+        if not found:
             return {}
-        self._see([child.ev for child in found] + [facts.ev for facts in roots.values()])
-        own = self._relations_of({parents[one[:2]] for one in found} | {parents[k] for k in roots})
+        self._see([child.ev for child in found])
+        own = self._relations_of({parents[child[:2]] for child in found})
         fields: dict[int, list[bytes]] = {}
         for key, edits in _by_parent(found, REPLACE).items():
             if (edit := self._edit(parents[key], own, edits)) is not None:
@@ -115,7 +138,7 @@ class _Bundling:
         for key, children in _by_parent(found, REFERENCE).items():
             if (chunk := self._references(children)) is not None:
                 fields.setdefault(parents[key].ev, []).append(chunk)
-        lawful = {key: facts for key, facts in roots.items() if own[parents[key].ev] is None}
+        lawful = {key: one for key, (one,) in roots.items() if own[parents[key].ev] is None}
         shown = {parents[key].ev: one for key, one in self._threads(parents, lawful).items()}
         return {
             ev: Bundle(tuple(fields.get(ev, ())), shown.get(ev))
@@ -156,7 +179,7 @@ class _Bundling:
         return b'"m.reference":' + _encode({"chunk": chunk})
 
     def _threads(
-        self, parents: Mapping[Parent, EventRow], roots: Mapping[Parent, ThreadFacts]
+        self, parents: Mapping[Parent, EventRow], roots: Mapping[Parent, Child]
     ) -> dict[Parent, Thread]:
         if not roots:
             return {}
@@ -172,24 +195,24 @@ class _Bundling:
         return frozenset({root.sender, *members})
 
     def _latest(
-        self, roots: Mapping[Parent, ThreadFacts], members: Mapping[Parent, Mapping[str, int]]
+        self, roots: Mapping[Parent, Child], members: Mapping[Parent, Mapping[str, int]]
     ) -> tuple[dict[Parent, int], dict[Parent, int]]:
         """The latest reply of each thread that the reader may see, and how many there are."""
         ignored = self._reader.ignored
         latest, counts, doubtful = {}, {}, []
-        for key, facts in roots.items():
-            row = self._rows.get(facts.ev)
+        for key, last in roots.items():
+            row = self._rows.get(last.ev)
             unheard = sum(members.get(key, {}).get(user_id, 0) for user_id in ignored)
-            counts[key] = facts.replies - unheard
+            counts[key] = last.replies - unheard
             if row is not None and row.sender not in ignored and self._reader.sees_all:
-                latest[key] = facts.ev
+                latest[key] = last.ev
             elif counts[key]:
                 doubtful.append(key)
         if doubtful:
             limit = MAX_REPLIES if self._reader.sees_all else MAX_CHILDREN
             replies = relations.newest_replies(self._tx, doubtful, ignored, limit)
             self._see([reply.ev for reply in replies])
-            for key, of_thread in _by_parent(replies, relations.THREAD).items():
+            for key, of_thread in _by_parent(replies, THREAD).items():
                 seen = [reply.ev for reply in of_thread if reply.ev in self._rows]
                 if seen:
                     latest[key] = seen[0]

@@ -21,6 +21,7 @@ import msgspec
 
 from chat.protocol.errors import Forbidden, InvalidParam
 from chat.protocol.filters import EventFilter, compile_event_filter
+from chat.services import relations_bundle
 from chat.services.caller import Caller
 from chat.services.rooms import client_events, history, shown
 from chat.services.rooms.visibility import View, view, visible
@@ -266,7 +267,12 @@ class _Search:
             by_room[row.room].append(row)
         told: dict[int, bytes] = {}
         for room, of_room in by_room.items():
-            texts = shown.show(self._tx, self._cache, self._caller, self._rooms[room], of_room)
+            seen_by = self._view(room)
+            assert seen_by is not None
+            bundled = relations_bundle.seen_by(self._tx, self._cache, seen_by, of_room)
+            texts = shown.show(
+                self._tx, self._cache, self._caller, self._rooms[room], of_room, bundled=bundled
+            )
             told |= dict(zip((row.ev for row in of_room), texts, strict=True))
         return told
 

@@ -32,19 +32,13 @@ class Relation(NamedTuple):
 
 
 class Child(NamedTuple):
-    """An event that counts for the aggregation of another."""
+    """An event that counts for the aggregation of another; of a thread the latest of `replies`."""
 
     room: int
     parent_id: str
     rel_type: str
     ev: int
-
-
-class ThreadFacts(NamedTuple):
-    """A thread: how many replies it has, and the latest of them."""
-
-    replies: int
-    ev: int
+    replies: int = 0
 
 
 Parent = tuple[int, str]  # room, event ID
@@ -179,14 +173,15 @@ def note_related(tx: Transaction, levels: Mapping[int, int]) -> None:
 def children(
     tx: Transaction, parents: Collection[Parent], ignored: Collection[str], limit: int
 ) -> list[Child]:
-    """Edits by the same sender and references, at most `limit` of a kind for each parent.
+    """Edits by the same sender and references, at most `limit` of a kind for each parent, and the
+    latest reply of each thread.
 
-    Those of `ignored` users are left out; edits come with the newest first by their own time,
-    references in room order with the newest first.
+    Those of `ignored` users are left out, but for the reply. Edits come with the newest first by
+    their own time, references in room order with the newest first.
     """
     order = f"CASE r.rel_type WHEN '{REPLACE}' THEN r.ts ELSE r.depth END"
     rows = tx.rows(
-        "SELECT room, parent_id, rel_type, ev FROM ("  # noqa: S608 - constants
+        "SELECT room, parent_id, rel_type, ev, 0 AS replies, place FROM ("  # noqa: S608 - constants
         "SELECT r.room, r.parent_id, r.rel_type, r.ev, row_number() OVER (PARTITION BY r.room,"
         f" r.parent_id, r.rel_type ORDER BY {order} DESC, r.pos DESC) AS place"
         " FROM ROWS(:parents AS room bigint, event_id text) w"
@@ -194,24 +189,15 @@ def children(
         f" AND r.rel_type IN ('{REPLACE}', '{REFERENCE}') AND r.lawful = 1"
         " AND r.sender <> ALL(:ignored)"
         f" LEFT JOIN event p ON r.rel_type = '{REPLACE}' AND p.event_id = r.parent_id"
-        f" WHERE r.rel_type <> '{REPLACE}' OR r.sender = p.sender) x"
-        " WHERE place <= :limit ORDER BY place",
+        f" WHERE r.rel_type <> '{REPLACE}' OR r.sender = p.sender) x WHERE place <= :limit"
+        f" UNION ALL SELECT t.room, t.root_id, '{THREAD}', t.ev, t.replies, 1"
+        " FROM ROWS(:parents AS room bigint, event_id text) w"
+        " JOIN thread t ON t.room = w.room AND t.root_id = w.event_id ORDER BY place",
         parents=list(parents),
         ignored=list(ignored),
         limit=limit,
     )
-    return [Child(*row) for row in rows]
-
-
-def threads(tx: Transaction, roots: Collection[Parent]) -> dict[Parent, ThreadFacts]:
-    """The threads that begin at these events."""
-    rows = tx.rows(
-        "SELECT t.room, t.root_id, t.replies, t.ev"
-        " FROM ROWS(:roots AS room bigint, event_id text) w"
-        " JOIN thread t ON t.room = w.room AND t.root_id = w.event_id",
-        roots=list(roots),
-    )
-    return {(room, root_id): ThreadFacts(replies, ev) for room, root_id, replies, ev in rows}
+    return [Child(*row) for *row, _ in rows]
 
 
 def thread_members(tx: Transaction, roots: Collection[Parent]) -> dict[Parent, dict[str, int]]:

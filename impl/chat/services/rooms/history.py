@@ -287,20 +287,10 @@ class Reader:
             self._memberships |= memberships_at(self._tx, self._cache, self._view, strange)
         moment = Moment(self._now_ms, self._memberships)
         room_id = self._view.room.room_id
-        bundled = self._bundled(rows)
-        return shown.show(self._tx, self._cache, self._caller, room_id, rows, moment, bundled)
-
-    def _bundled(self, rows: Sequence[EventRow]) -> dict[int, bytes]:
-        if not self._view.room.related or not rows:
-            return {}
-        reader = relations_bundle.Reader(
-            self.ignored,
-            lambda found: memberships_at(self._tx, self._cache, self._view, found),
-            sees_all=self._view.membership == "join",
+        bundled = relations_bundle.seen_by(
+            self._tx, self._cache, self._view, rows, lambda: self.ignored
         )
-        room_id, user_id = self._view.room.room_id, self._caller.user_id
-        found = relations_bundle.bundles(self._tx, self._cache, rows, reader, room_id)
-        return {ev: bundle.shown(user_id) for ev, bundle in found.items()}
+        return shown.show(self._tx, self._cache, self._caller, room_id, rows, moment, bundled)
 
     def members_of(self, rows: Sequence[EventRow]) -> list[bytes]:
         """With a filter that asks for it, the member events of the senders, as JSON."""

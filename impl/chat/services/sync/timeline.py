@@ -10,6 +10,7 @@ Spec: client-server-api/#syncing
 
 from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,8 @@ import msgspec
 from chat.protocol.event import StateKey
 from chat.protocol.filters import EventFilter, SyncFilter
 from chat.protocol.property_paths import select
+from chat.services import relations_bundle
+from chat.services.relations_bundle import Bundle
 from chat.services.rooms import client_events, history
 from chat.services.rooms.client_events import ClientEvent, EventCache
 from chat.services.rooms.shown import sent_as
@@ -54,6 +57,7 @@ class Shown(msgspec.Struct, frozen=True, gc=False):
     unsigned: bytes = b""
     membership: str | None = None
     pdu: bytes | None = None
+    bundle: Bundle | None = None
 
 
 @dataclass(slots=True)
@@ -80,8 +84,8 @@ class Window:
     facts: "Facts | None" = None
     members: dict[str, Shown] | None = None
     senders: frozenset[str] = frozenset()
-    body: bytes = b""
-    body_ms: int = 0
+    bodies: dict[tuple[bool, ...], bytes] = field(default_factory=dict)
+    bodies_ms: int = 0
 
 
 # --- reading ---
@@ -112,6 +116,11 @@ class _Draft:
         self.closed = False  # what is older is not to be shown
         self.gone: list[EventRow] = []  # what is no longer in the state
         self.names_changed = False
+
+    @property
+    def limited(self) -> bool:
+        """Whether older events of the span are left out."""
+        return self.cut is not None or self.span.gap
 
     def take(self, timeline: sync.Timeline, kept: Mapping[int, tuple[ClientEvent, str]]) -> None:
         """Take in an older part of the timeline, of which `kept` is to be shown.
@@ -179,10 +188,38 @@ class Reader:
         lines = self._lines(drafts)
         sections = self._state_sections(drafts, lines, heroes)
         extras = self._extras([kept.row for draft in drafts.values() for kept in draft.kept])
+        extras.bundles.update(self._bundles(drafts))
         return {
             room: self._window(draft, lines.get(room), sections.get(room, []), extras)
             for room, draft in drafts.items()
         }
+
+    def _bundles(self, drafts: Mapping[int, "_Draft"]) -> dict[int, Bundle]:
+        """The aggregations of events in limited timelines; others are followed by the client."""
+        if self._query.filter.federation_format:
+            return {}
+        limited = [draft for draft in drafts.values() if draft.kept and draft.limited]
+        found: dict[int, Bundle] = {}
+        for is_joined in (True, False):
+            rows = [
+                kept.row
+                for draft in limited
+                for kept in draft.kept
+                if (draft.span.end is None and draft.span.farewell is None) is is_joined
+            ]
+            reader = relations_bundle.Reader(
+                frozenset(self._ignored), partial(self._seen, drafts), sees_all=is_joined
+            )
+            found |= relations_bundle.bundles(self._tx, self._cache, rows, reader, None)
+        return found
+
+    def _seen(self, drafts: Mapping[int, "_Draft"], rows: Sequence[EventRow]) -> Collection[int]:
+        """Those of events related to ones in the timelines that the user may see now."""
+        by_room: dict[int, list[EventRow]] = {}
+        for row in rows:
+            if row.pos is not None and row.pos <= drafts[row.room].span.upto:
+                by_room.setdefault(row.room, []).append(row)
+        return visible(self._tx, self._cache, self._user_id, by_room) if by_room else ()
 
     # timelines
 
@@ -457,8 +494,9 @@ class Reader:
     def _shown(
         self, row: EventRow, event: ClientEvent, membership: str | None, extras: "_Extras"
     ) -> Shown:
+        bundle = extras.bundles.get(row.ev)
         if row.replaces is None and row.redacted_by is None and not extras.pdus:
-            return Shown(event, row, b"", membership)
+            return Shown(event, row, b"", membership, None, bundle)
         unsigned = b""
         replaced = extras.events.get(row.replaces or 0)
         if replaced is not None:
@@ -469,7 +507,7 @@ class Reader:
         redaction = extras.by_id.get(row.redacted_by or "")
         if redaction is not None:
             unsigned += b',"redacted_because":' + redaction.shown(b"")
-        return Shown(event, row, unsigned, membership, extras.pdus.get(row.ev))
+        return Shown(event, row, unsigned, membership, extras.pdus.get(row.ev), bundle)
 
     def _window(
         self,
@@ -483,7 +521,7 @@ class Reader:
         return Window(
             room=span.room,
             shown=shown,
-            limited=draft.cut is not None or span.gap,
+            limited=draft.limited,
             prev_batch=_prev_batch(draft),
             line=None if line is None else line[0],
             start=draft.start,
@@ -503,6 +541,7 @@ class _Extras:
     events: Mapping[int, ClientEvent]
     by_id: Mapping[str, ClientEvent]
     pdus: Mapping[int, bytes]
+    bundles: dict[int, Bundle] = field(default_factory=dict)
 
 
 def timeline_limit(wanted: SyncFilter, cap: int) -> int:
@@ -608,11 +647,20 @@ def events_json(window: Window, query: Query, now_ms: int) -> bytes:
     caller = query.caller
     plain = query.filter.event_fields is None
     if plain and caller.user_id not in window.senders and window.shareable:
-        if not window.body or now_ms - window.body_ms > BODY_LIFE_MS:
-            window.body = _joined_events(window.shown, query, now_ms)
-            window.body_ms = now_ms
-        return window.body
+        if now_ms - window.bodies_ms > BODY_LIFE_MS:
+            window.bodies.clear()
+            window.bodies_ms = now_ms
+        wrote = _wrote_in_threads(window, caller.user_id)
+        if wrote not in window.bodies:
+            window.bodies[wrote] = _joined_events(window.shown, query, now_ms)
+        return window.bodies[wrote]
     return _joined_events(window.shown, query, now_ms)
+
+
+def _wrote_in_threads(window: Window, user_id: str) -> tuple[bool, ...]:
+    """All in which the timeline of a shared window differs from reader to reader."""
+    threads = [one.bundle.thread for one in window.shown if one.bundle is not None]
+    return tuple(user_id in thread.writers for thread in threads if thread is not None)
 
 
 def state_json(shown: Sequence[Shown], query: Query, now_ms: int) -> bytes:
@@ -638,6 +686,8 @@ def _event_json(one: Shown, query: Query, now_ms: int) -> bytes:
         unsigned += b',"membership":' + _encode(one.membership)
     if named := sent_as(row, caller):
         unsigned += b"," + named
+    if one.bundle is not None:
+        unsigned += b"," + one.bundle.shown(caller.user_id)
     return _selected(one.event.shown(unsigned), query.filter.event_fields)
 
 
