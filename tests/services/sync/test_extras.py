@@ -235,6 +235,17 @@ def test_a_first_sync_tells_who_is_typing(alice: Person, bob: Person, room: str)
     assert typists(alice, room) == [[bob.id]]
 
 
+def test_the_end_of_typing_is_told_to_who_left_and_came_back(
+    alice: Person, bob: Person, room: str
+) -> None:
+    typing.start(alice.server, alice.caller, room, 30_000)
+    bob.syncs()
+    bob.leaves(room)
+    typing.stop(alice.server, alice.caller, room)
+    bob.joins(room)
+    assert ephemeral(bob, room) == [{"type": "m.typing", "content": {"user_ids": []}}]
+
+
 def test_the_end_of_typing_is_told_to_old_tokens_too(alice: Person, bob: Person, room: str) -> None:
     typing.start(bob.server, bob.caller, room, 30_000)
     assert typists(alice, room) == [[bob.id]]

@@ -122,7 +122,8 @@ def ephemeral(
     tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span], now_ms: int
 ) -> Ephemeral:
     """What is to be told of receipts and typing notices."""
-    typing = typists_of(tx, memory, plan, spans, now_ms)
+    back = {span.room for span in spans if span.is_new and span.after and not span.gap}
+    typing = typists_of(tx, memory, plan, spans, now_ms, back)
     return Ephemeral(receipts_of(tx, memory, plan, spans), typing)
 
 
@@ -158,22 +159,30 @@ def _changes_key(span: Span, kind: Kind) -> Hashable | None:
 
 
 def typists_of(
-    tx: Transaction, memory: SyncMemory, plan: Plan, spans: Sequence[Span], now_ms: int
+    tx: Transaction,
+    memory: SyncMemory,
+    plan: Plan,
+    spans: Sequence[Span],
+    now_ms: int,
+    back: Collection[int],
 ) -> dict[int, list[str]]:
-    """Who types, in the rooms where that is news: also in new ones, if somebody does."""
+    """Who types, in the rooms where that is news: also in new ones, if somebody does.
+
+    `back`: rooms of which the client may know who typed in them before it was out of them.
+    """
     found: dict[int, list[str]] = {}
-    asked, new = {}, []
-    for span in spans:
-        if span.is_new:
-            new.append(span.room)
-        elif span.changes is not None and span.may_have(Kind.TYPING):
+    asked: dict[int, Hashable | None] = dict.fromkeys(back)
+    others = [span for span in spans if span.room not in back]
+    new = [span.room for span in others if span.is_new]
+    unknown = [span.room for span in others if not span.is_new and span.changes is None]
+    for span in others:
+        if not span.is_new and span.changes is not None and span.may_have(Kind.TYPING):
             key = _changes_key(span, Kind.TYPING)
             known = memory.typing.get(key)
             if known is None:
                 asked[span.room] = key
             else:
                 found[span.room] = known
-    unknown = [span.room for span in spans if not span.is_new and span.changes is None]
     if unknown:
         asked |= dict.fromkeys(sync.typing_changed(tx, unknown, plan.since, plan.head))
     if asked or new:
@@ -210,8 +219,13 @@ def typing_json(user_ids: Collection[str]) -> bytes:
 
 
 def receipts_json(read: Iterable[Receipt], user_id: str) -> bytes | None:
-    """All receipts of a room as one event; of several of one user for an event, the last."""
+    """All receipts of a room as one event.
+
+    It can hold one receipt of a user for an event: that which is for no thread says what those for
+    threads say, and of threads too that have none.
+    """
     told = [one for one in read if one.kind != READ_PRIVATE or one.user_id == user_id]
+    told.sort(key=lambda one: one.thread_id == receipts.UNTHREADED)
     return _encode({"type": RECEIPT, "content": _receipts(told)}) if told else None
 
 

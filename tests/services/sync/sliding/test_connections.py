@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chat.services.notifier import Notifier
 from chat.services.server import Server
 from chat.services.sync.memory import SyncMemory
 from chat.services.sync.sliding import connections
@@ -134,6 +136,21 @@ def test_a_token_from_the_future_is_refused(alice: Person) -> None:
     _, _, rest = slider.pos.partition("~")
     with pytest.raises(UnknownPos):
         slider.asks(f"s999999~{rest}")
+
+
+def test_a_token_from_what_a_restore_lost_is_refused(alice: Person) -> None:
+    alice.creates()
+    slider = Slider(alice)
+    slider.slides()
+    server = alice.server
+    pos = server.notifier.position
+    server.store.write(lambda tx: tx.insert("log_gap", ("after", "upto"), [(pos - 1, pos)]))
+    server.notifier.close()
+    restored = replace(server, notifier=Notifier(server.store))
+    restored.notifier.start()
+    with pytest.raises(UnknownPos):
+        Slider(replace(alice, server=restored), pos=slider.pos).slides()
+    restored.notifier.close()
 
 
 def test_an_older_token_shows_nothing_but_what_the_user_may_see(alice: Person, bob: Person) -> None:

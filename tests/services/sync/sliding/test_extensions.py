@@ -31,6 +31,11 @@ def types(who: Person, room: str) -> None:
     typing.start(who.server, who.caller, room, 30_000)
 
 
+def stops_typing(who: Person, room: str) -> None:
+    """End to type."""
+    typing.stop(who.server, who.caller, room)
+
+
 def test_nothing_is_told_that_was_not_asked_for(alice: Person) -> None:
     alice.creates()
     assert Slider(alice).slides()["extensions"] == {}
@@ -111,6 +116,74 @@ def test_typing_comes_as_it_changes_and_for_new_rooms(alice: Person, bob: Person
     typing.stop(bob.server, bob.caller, room)
     told = client.slides()["extensions"]["typing"]["rooms"]
     assert told[room]["content"]["user_ids"] == []
+
+
+def test_typing_is_told_to_tokens_older_than_the_tail(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    client = slider(alice, "typing")
+    client.slides()
+    for change, typists in ((types, [bob.id]), (stops_typing, [])):
+        change(bob, room)
+        alice.server.notifier.tail.start(alice.server.notifier.position)
+        told = client.slides()["extensions"]["typing"]["rooms"]
+        assert told[room]["content"]["user_ids"] == typists
+
+
+def test_the_end_of_typing_is_told_of_rooms_that_come_back(alice: Person, bob: Person) -> None:
+    room, other = alice.creates(), alice.creates()
+    bob.joins(room)
+    types(bob, room)
+    client = slider(alice, "typing", lists={"all": a_list([0, 0])})
+    assert room in client.slides()["extensions"]["typing"]["rooms"]
+    alice.says(other, "now this is the first on the list")
+    client.slides()
+    stops_typing(bob, room)
+    client.lists = {"all": a_list([0, 1])}
+    told = client.slides()["extensions"]["typing"]["rooms"]
+    assert told[room]["content"]["user_ids"] == []
+
+
+def test_the_end_of_typing_is_told_to_who_left_and_came_back(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    types(alice, room)
+    client = slider(bob, "typing")
+    assert room in client.slides()["extensions"]["typing"]["rooms"]
+    bob.leaves(room)
+    stops_typing(alice, room)
+    bob.joins(room)
+    told = client.slides()["extensions"]["typing"]["rooms"]
+    assert told[room]["content"]["user_ids"] == []
+
+
+@pytest.mark.parametrize("first", [None, "main"])
+def test_of_receipts_for_one_event_that_for_no_thread_is_told(
+    alice: Person, bob: Person, first: str | None
+) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    said = alice.says(room, "hi")
+    client = slider(alice, "receipts")
+    client.slides()
+    for thread in (first, "main" if first is None else None):
+        receipts.put(bob.server, bob.caller, room, [Marker("m.read", said, thread)])
+    told = client.slides()["extensions"]["receipts"]["rooms"]
+    assert "thread_id" not in told[room]["content"][said]["m.read"][bob.id]
+
+
+def test_receipts_for_a_thread_and_for_none_are_told_as_they_come(
+    alice: Person, bob: Person
+) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    said = alice.says(room, "hi")
+    client = slider(alice, "receipts")
+    client.slides()
+    for thread in (None, "main"):
+        receipts.put(bob.server, bob.caller, room, [Marker("m.read", said, thread)])
+        told = client.slides()["extensions"]["receipts"]["rooms"]
+        assert told[room]["content"][said]["m.read"][bob.id].get("thread_id") == thread
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,16 @@ class Extending:
 
     def _typists(self, spans: list[Span]) -> dict[int, list[str]]:
         now_ms, memory = self._server.clock.now_ms(), self._server.sync
-        asked = [replace(span, after=0) if self._is_new(span) else span for span in spans]
-        return extras.typists_of(self._tx, memory, self._plan, asked, now_ms)
+        new = {span.room for span in spans if self._is_new(span)}
+        asked = [self._typing_span(span, is_new=span.room in new) for span in spans]
+        back = new & self._known.rooms.keys()
+        return extras.typists_of(self._tx, memory, self._plan, asked, now_ms, back)
+
+    def _typing_span(self, span: Span, *, is_new: bool) -> Span:
+        if is_new:
+            return replace(span, after=0)
+        # A room without events and receipts counts as quiet, though somebody may have typed in it.
+        return replace(span, changes=None) if self._plan.own is None else span
 
     # the device
 

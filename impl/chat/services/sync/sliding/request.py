@@ -65,6 +65,8 @@ def sync(server: Server, wish: Wish) -> Answer:
     if wish.pos is None:
         known = connections.new(caller, wish.conn_id, server.clock.now_ms())
         return _answer(server, known, wish, _look(server, known, wish))
+    if server.notifier.is_lost(wish.pos.pos):
+        raise UnknownPos("What came before or after pos was lost when the server was restored")
     known = connections.find(server, caller, wish.conn_id, wish.pos)
     known.members.came_with(wish.pos.pos)
     connections.keep_alive(server, known)
