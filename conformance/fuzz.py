@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, Case, GenerationMode
 
+from conformance import fuzz_links
 from conformance.__main__ import API
 from conformance.checks.media import png
 from conformance.client import Json, User, Wire, World
@@ -199,6 +200,20 @@ def fuzz(operation: Operation, world: World, examples: int) -> Outcome:
     return outcome
 
 
+def sequences(document: Json, names: frozenset[str], world: World, examples: int) -> Outcome:
+    """Call the operations of these names one after the other, linked by their answers."""
+    outcome = Outcome()
+    try:
+        fuzz_links.run(document, names, world, examples, outcome.statuses)
+    except StepFailed as failure:
+        outcome.failures.append(failure)
+    except BaseExceptionGroup as group:  # several different ones
+        if any(not isinstance(one, StepFailed) for one in group.exceptions):
+            raise
+        outcome.failures.extend(one for one in group.exceptions if isinstance(one, StepFailed))
+    return outcome
+
+
 def report(name: str, outcome: Outcome) -> None:
     """Print what became of one operation."""
     seen = " ".join(f"{status}x{count}" for status, count in sorted(outcome.statuses.items()))
@@ -221,6 +236,7 @@ def main() -> int:
     world = World(Wire(wish.url.rstrip("/"), contract), wish.secret)
     started = time.monotonic()
     totals: Counter[str] = Counter()
+    filled: list[str] = []
     unfilled = []
     for operation in operations(document, wish.only):
         name = f"{operation.method.upper()} {operation.path}"
@@ -232,7 +248,12 @@ def main() -> int:
         report(name, outcome)
         totals["failed" if outcome.failures else "passed"] += 1
         totals["requests"] += outcome.statuses.total()
+        filled.append(name)
     print(*(f"  unfilled {name}" for name in unfilled), sep="\n")
+    outcome = sequences(document, frozenset(filled), world, wish.examples)
+    report("sequences of requests", outcome)
+    totals["failed" if outcome.failures else "passed"] += 1
+    totals["requests"] += outcome.statuses.total()
     print(
         f"\n{totals['passed']} passed, {totals['failed']} failed, {len(unfilled)} unfilled, "
         f"{totals['requests']} requests in {time.monotonic() - started:.0f} s"

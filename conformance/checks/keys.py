@@ -258,7 +258,7 @@ def check_incomplete_identity_keys(world: World) -> None:
     """Identity keys that lack what they need are refused."""
     user = world.user()
     body = {"device_keys": {"user_id": user.user_id, "device_id": user.device_id}}
-    user.post("/keys/upload", body=body).refused(400, "M_MISSING_PARAM")
+    user.post("/keys/upload", body=body).refused(400, "M_BAD_JSON")
 
 
 def check_claim_of_what_is_no_user(world: World) -> None:

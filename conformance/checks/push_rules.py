@@ -73,3 +73,26 @@ def check_mention_rule_names_the_user(world: World) -> None:
     user = world.user()
     rule = user.get(RULE, "override", ".m.rule.is_user_mention").ok()
     assert user.user_id in [condition.get("value") for condition in rule["conditions"]]
+
+
+def check_rule_is_made_and_changed(world: World) -> None:
+    """A user makes a rule, turns it off, gives it other actions and deletes it, once."""
+    user = world.user()
+    body = {"pattern": "dinner", "actions": ["notify"]}
+    user.put(RULE, "content", "dinner", body=body).ok()
+    user.put(RULE + "/enabled", "content", "dinner", body={"enabled": False}).ok()
+    user.put(RULE + "/actions", "content", "dinner", body={"actions": []}).ok()
+    rule = user.get(RULE, "content", "dinner").ok()
+    assert (rule["enabled"], rule["actions"], rule["pattern"]) == (False, [], "dinner")
+    user.delete(RULE, "content", "dinner").ok()
+    user.delete(RULE, "content", "dinner").refused(404, "M_NOT_FOUND")
+
+
+def check_rule_beside_none(world: World) -> None:
+    """A rule is not put before one that does not exist, nor is a rule of the server made anew."""
+    user = world.user()
+    body = {"pattern": "dinner", "actions": ["notify"]}
+    answer = user.put(RULE, "content", "dinner", body=body, before="lunch")
+    answer.refused(400, "M_UNKNOWN")
+    answer = user.put(RULE, "content", ".m.rule.lunch", body=body)
+    assert answer.status in (400, 404), answer.status
