@@ -96,7 +96,7 @@ def run(
             for name in ("timeout", "timeout_ms"):
                 if isinstance((case.query or {}).get(name), int):
                     case.query[name] = min(case.query[name], LONGEST_WAIT_MS)
-            case.headers = {**(case.headers or {}), "Authorization": f"Bearer {user.token}"}
+            case.headers["Authorization"] = f"Bearer {user.token}"
             return {"base_url": world.wire.url, "allow_redirects": False}
 
         def validate_response(self, response: Any, case: Case[Any], **_: Any) -> None:

@@ -44,8 +44,13 @@ def check_typing_times_out(world: World) -> None:
     type_in(bob, room, timeout_ms=1000)
     answer = alice.sync(since)
     assert ephemeral(answer, room, "m.typing") == {"user_ids": [bob.user_id]}
-    answer = alice.sync(answer["next_batch"], timeout=10_000)
-    assert ephemeral(answer, room, "m.typing") == {"user_ids": []}
+    told = None
+    for _ in range(3):  # presence may come before
+        answer = alice.sync(answer["next_batch"], timeout=10_000)
+        told = ephemeral(answer, room, "m.typing")
+        if told:
+            break
+    assert told == {"user_ids": []}
 
 
 def check_nobody_types_for_another(world: World) -> None:
