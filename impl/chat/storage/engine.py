@@ -341,7 +341,11 @@ class _SqliteTransaction(Transaction):
         if rows:
             if self._observer is not None:
                 self._observer(f"INSERT INTO {table}")
-            self._connection.executemany(_sqlite_insert(table, tuple(columns)), rows)
+            statement = _sqlite_insert(table, tuple(columns))
+            if self._threads is not None and len(rows) > LONG_LIST:
+                self._threads.apply(self._connection.executemany, (statement, rows))
+            else:
+                self._connection.executemany(statement, rows)
 
     def numbers(self, sequence: str, count: int) -> list[int]:
         row = self.row(

@@ -147,7 +147,7 @@ def store(
     tx.do("DELETE FROM event WHERE ev = ANY(:evs) AND outlier = 1", evs=[row.ev for row in rows])
     full = [
         (*row[:_POS], pos, *row[_POS + 1 :], body, *map(int, marked))
-        for row, body, pos, marked in zip(rows, bodies, positions, marks, strict=True)
+        for row, body, pos, marked in in_turns(zip(rows, bodies, positions, marks, strict=True))
     ]
     tx.insert("event", (*COLUMNS, "json", *Marks._fields), full)
 

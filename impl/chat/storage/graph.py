@@ -96,7 +96,7 @@ def nodes_by_id(tx: Transaction, event_ids: Collection[str]) -> list[Node]:
         f"SELECT {_NODE} FROM event WHERE event_id = ANY(:ids)",  # noqa: S608 - columns
         ids=list(event_ids),
     )
-    return [_node(row) for row in rows]
+    return [_node(row) for row in in_turns(rows)]
 
 
 def nodes(tx: Transaction, evs: Collection[int]) -> list[Node]:
@@ -107,7 +107,7 @@ def nodes(tx: Transaction, evs: Collection[int]) -> list[Node]:
         f"SELECT {_NODE} FROM event WHERE ev = ANY(:evs)",  # noqa: S608 - columns
         evs=list(evs),
     )
-    return [_node(row) for row in rows]
+    return [_node(row) for row in in_turns(rows)]
 
 
 # --- auth events ---
@@ -282,7 +282,7 @@ def set_counts(tx: Transaction, room: int, counts: Mapping[int, int], position: 
         "INSERT INTO auth_live (room, ev, n) SELECT w.room, w.ev, w.n"
         " FROM ROWS(:rows AS room bigint, ev bigint, n int) w"
         " WHERE true ON CONFLICT (room, ev) DO UPDATE SET n = excluded.n",
-        rows=[(room, ev, n) for ev, n in counts.items() if n],
+        rows=[(room, ev, n) for ev, n in in_turns(counts.items()) if n],
     )
     gone = [ev for ev, n in counts.items() if not n]
     if gone:

@@ -24,6 +24,7 @@ from chat.services.rooms.followers import Accepted, writes_of
 from chat.services.rooms.opened import Entry, OpenRoom
 from chat.services.rooms.resolution import Known, Resolver
 from chat.storage import events, graph, lines, rooms, state, streams
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow, Marks, Txn
 from chat.storage.graph import AuthNode, Missing, Node
@@ -114,10 +115,10 @@ class Arrival:
         """Give a new room the state that it has elsewhere; its events have been kept."""
         room = self.room
         nodes = [node for node in self._known.find(entries).values() if not node.rejected]
-        events_by_ev = {node.ev: self._known.event(node.event_id) for node in nodes}
+        events_by_ev = {node.ev: self._known.event(node.event_id) for node in in_turns(nodes)}
         found = graph.auth(self._tx, list(events_by_ev)).values()
         rows = []
-        for k, ev in {node.k: node.ev for node in found}.items():
+        for k, ev in in_turns({node.k: node.ev for node in found}.items()):
             event = events_by_ev[ev]
             rows.append((k, ev, state.mem_of(event.type, event.content)))
             self._derived.take(room, event.key, None, event, ev)
@@ -438,7 +439,7 @@ class Arrival:
         writes = writes_of(self._tx, accepted)
         rooms.move(self._tx, [self.room])
         live = [row for row, _ in shown if row.ev not in self._backfilled]
-        bodies = [_body(event) for _, event, _ in self._rows.values()]
+        bodies = [_body(event) for _, event, _ in in_turns(self._rows.values())]
         pos_of: dict[int, Position] = {ev: -ev for ev in self._backfilled}
         members = self._derived.members
         changes = [Change(Kind.EVENT, row.room, None, row.ev) for row in live]

@@ -12,9 +12,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from chat.storage import graph, state
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.graph import AuthNode
 from chat.storage.rooms import Room
+
+COUNTED_AT_ONCE = 1_000  # events whose auth events are read at once
 
 
 class AuthGraph:
@@ -26,7 +29,7 @@ class AuthGraph:
 
     def learn(self, nodes: Iterable[AuthNode]) -> None:
         """Take in what was read or written elsewhere."""
-        self._nodes.update((node.ev, node) for node in nodes)
+        self._nodes.update((node.ev, node) for node in in_turns(nodes))
 
     def nodes(self, evs: Collection[int]) -> list[AuthNode]:
         """These state events."""
@@ -36,7 +39,7 @@ class AuthGraph:
 
     def cited(self, evs: Collection[int]) -> list[int]:
         """The auth events of each of these, one after the other; some come several times."""
-        return [cited for node in self.nodes(evs) for cited in node.auth]
+        return [cited for node in in_turns(self.nodes(evs)) for cited in node.auth]
 
 
 class Citations:
@@ -116,9 +119,9 @@ def count_all(tx: Transaction, room: int, auth: AuthGraph) -> dict[int, int]:
     counts: defaultdict[int, int] = defaultdict(int)
     alive, wave = set(found), list(found)
     while wave:
-        cited = auth.cited(wave)
-        wave = []
-        for ev in cited:
+        part = wave[-COUNTED_AT_ONCE:]
+        del wave[-COUNTED_AT_ONCE:]
+        for ev in in_turns(auth.cited(part)):
             counts[ev] += 1
             if ev not in alive:
                 alive.add(ev)

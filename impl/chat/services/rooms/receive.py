@@ -13,6 +13,7 @@ from chat.services.rooms.arrivals import Arrival, Fate, Outcome
 from chat.services.rooms.merging import join_ends
 from chat.services.server import Server
 from chat.storage import rooms
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 
 __all__ = ["Fate", "Outcome", "backfill", "import_room", "keep_outliers", "receive"]
@@ -65,7 +66,7 @@ def keep_outliers(
 
     def work(tx: Transaction) -> dict[EventId, Outcome]:
         arrival = _open(tx, server, room_id)
-        kept = {event.event_id: arrival.keep(event) for event in by_citation(events)}
+        kept = {event.event_id: arrival.keep(event) for event in in_turns(by_citation(events))}
         arrival.flush()
         return kept
 
@@ -94,7 +95,7 @@ def import_room(
             if not rooms.local_users(tx, room.room):
                 room = room._replace(tips=())
         arrival = Arrival(tx, room, server.name)
-        for one in by_citation([*auth_chain, *before]):
+        for one in in_turns(by_citation([*auth_chain, *before])):
             arrival.keep(one)
         entries = [one.event_id for one in before]
         if is_new:
@@ -118,7 +119,7 @@ def _take_all(
 ) -> dict[EventId, Outcome]:
     return {
         event.event_id: arrival.take(event, backfill=backfilled, entries=states.get(event.event_id))
-        for event in by_following(events)
+        for event in in_turns(by_following(events))
     }
 
 
@@ -136,7 +137,7 @@ def _sorted(events: Iterable[Event], before: Callable[[Event], Iterable[EventId]
     """Depth first, without recursion: what comes before is put before, else the order stays."""
     waiting = {event.event_id: event for event in events}
     ordered: list[Event] = []
-    for first in list(waiting):
+    for first in in_turns(list(waiting)):
         stack = [first]
         while stack:
             event = waiting.get(stack[-1])

@@ -15,6 +15,7 @@ from chat.protocol.state_resolution import resolve
 from chat.services.rooms import chains
 from chat.services.rooms.chains import AuthGraph, Citations
 from chat.storage import graph, lines, state
+from chat.storage.cooperation import in_turns
 from chat.storage.engine import Transaction
 from chat.storage.graph import Node
 from chat.storage.lines import Entries
@@ -25,7 +26,7 @@ CREATE: StateKey = ("m.room.create", "")
 
 
 class Known:
-    """Events of one room, read once in a transaction; new ones may be added before they are stored."""
+    """Events of one room, read once in a transaction; new ones may be added before that."""
 
     def __init__(self, tx: Transaction, rules: RoomRules) -> None:
         self._tx = tx
@@ -57,7 +58,7 @@ class Known:
 
     def load(self, evs: Iterable[int]) -> list[Event]:
         """The events with these numbers."""
-        return [self.event(event_id) for event_id in self.ids(evs)]
+        return [self.event(event_id) for event_id in in_turns(self.ids(evs))]
 
     def node(self, event_id: EventId) -> Node:
         """An event that is known, as a member of the graph."""
