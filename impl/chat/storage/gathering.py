@@ -15,18 +15,19 @@ J = TypeVar("J")
 class _Entry(Generic[J]):
     """A waiting job; `wake` is released when it is done, or when its turn to lead has come."""
 
-    __slots__ = ("done", "job", "wake")
+    __slots__ = ("done", "error", "job", "wake")
 
     def __init__(self, job: J) -> None:
         self.job = job
         self.done = False
+        self.error: Exception | None = None
         self.wake = threading.Lock()
         self.wake.acquire()
 
 
 class Gathering(Generic[J]):
-    """`run` does a group of at most `limit` jobs; it leaves each outcome with its job. `observe` is
-    called with the size of each group.
+    """`run` does a group of at most `limit` jobs; it leaves each outcome with its job. What it raises
+    all the same is raised for each of them. `observe` is called with the size of each group.
     """
 
     def __init__(self, run: Callable[[list[J]], None], limit: int) -> None:
@@ -43,7 +44,7 @@ class Gathering(Generic[J]):
         return len(self._waiting)
 
     def do(self, job: J) -> None:
-        """Return when `job` was run, alone or with others.
+        """Return when `job` was run, alone or with others. Raises what its group's run raised.
 
         What is thrown at this greenlet meanwhile is raised only then: others depend on it.
         """
@@ -56,6 +57,8 @@ class Gathering(Generic[J]):
             self._lead()
         if interruption is not None:
             raise interruption
+        if entry.error is not None:
+            raise entry.error
 
     def _lead(self) -> None:
         with self._guard:
@@ -64,6 +67,9 @@ class Gathering(Generic[J]):
             self.observe(len(group))
         try:
             self._run([entry.job for entry in group])
+        except Exception as error:  # nobody whose job this was may take it for done
+            for entry in group:
+                entry.error = error
         finally:
             with self._guard:
                 next_leader = self._waiting[0] if self._waiting else None
