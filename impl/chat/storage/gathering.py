@@ -26,8 +26,8 @@ class _Entry(Generic[J]):
 
 
 class Gathering(Generic[J]):
-    """`run` does a group of at most `limit` jobs; it leaves each outcome with its job. What it raises
-    all the same is raised for each of them. `observe` is called with the size of each group.
+    """`run` does a group of at most `limit` jobs, and leaves each outcome with its job. What it
+    raises all the same is raised for each of them. `observe` is called with the size of each group.
     """
 
     def __init__(self, run: Callable[[list[J]], None], limit: int) -> None:
