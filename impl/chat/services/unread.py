@@ -5,8 +5,10 @@ for all its users. So an answer to a sync costs a look into memory.
 Spec: client-server-api/#receiving-notifications
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
 from chat.services.log_tail import Tail
@@ -244,9 +246,8 @@ def _advance(known: Counted, user_id: str, news: _RoomNews) -> bool:
     if news.after > known.as_of:
         return False
     counts = dict(known.counts)
-    for moment in news.moments:
-        if moment.pos <= known.as_of:
-            continue
+    start = bisect_right(news.moments, known.as_of, key=attrgetter("pos"))
+    for moment in news.moments[start:]:
         if moment.takes_back:
             return False
         if moment.sender == user_id:
