@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from chat.services import account_data
+from chat.services import account_data, receipts
+from chat.services.receipts import Marker
 from chat.services.server import Server
 from chat.storage.caches import Caches
 from chat_testing.people import Person, ids, state_of
@@ -369,3 +370,27 @@ def test_the_stamp_grows_when_somebody_speaks_and_not_else(alice: Person, bob: P
     assert slider.sees(room).get("bump_stamp", first) == first
     bob.says(room, "hi")
     assert slider.sees(room)["bump_stamp"] > first
+
+
+def test_unread_notifications_are_counted_until_they_are_read(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    slider = Slider(alice)
+    assert slider.sees(room)["notification_count"] == 0
+    said = [bob.says(room, text) for text in ("hi", "hello @alice:a.example")][-1]
+    assert slider.sees(room)["notification_count"] == 2
+    receipts.put(alice.server, alice.caller, room, [Marker("m.read", said)])
+    told = slider.sees(room)
+    assert (told["notification_count"], told["highlight_count"]) == (0, 0)
+    assert "timeline" not in told
+    assert slider.slides()["rooms"] == {}
+
+
+def test_what_others_read_is_no_news_of_a_room(alice: Person, bob: Person) -> None:
+    room = alice.creates()
+    bob.joins(room)
+    said = alice.says(room, "hi")
+    slider = Slider(alice)
+    slider.slides()
+    receipts.put(bob.server, bob.caller, room, [Marker("m.read", said)])
+    assert slider.slides()["rooms"] == {}

@@ -32,6 +32,7 @@ class RoomReplica:
     private_receipt: str = ""
     typing: set[str] = field(default_factory=set)
     account_data: Json = field(default_factory=dict)
+    unread: int = 0
 
     def take_receipts(self, content: Json, own: str) -> None:
         """Merge the content of an m.receipt event."""
@@ -106,6 +107,16 @@ class Replica(ABC):
         replica.append(fresh)
         return fresh
 
+    def check_edits(self, room: Room, events: Sequence[Json], *, limited: bool) -> None:
+        """Messages come with their newest edits; in limited timelines that is sure."""
+        for event in events:
+            told = event.get("unsigned", {}).get("m.relations", {}).get("m.replace")
+            edit = room.newest_edit(self.user, event["event_id"])
+            if told is not None or (limited and edit is not None):
+                assert edit is not None, f"{self.user}: no edit {told}"
+                assert told is not None, f"{self.user}: {edit} is not told with {event}"
+                assert told["event_id"] == edit.event_id, f"{self.user}: {edit}, not {told}"
+
     def _gap(self, room_id: str, prev_batch: str, replica: RoomReplica) -> list[Json]:
         """The events between what is known and a token, oldest first."""
         found: list[Json] = []
@@ -157,6 +168,8 @@ class Replica(ABC):
         assert known.receipts == due, f"{self.user}: {known.receipts} {due}"
         assert known.private_receipt == room.private_receipts.get(self.user, "")
         assert known.account_data == room.account_data.get(self.user, {})
+        if room.all_is_read(self.user):
+            assert known.unread == 0, f"{self.user}: {known.unread} unread of none"
 
 
 def check_state(user: str, expected: Iterable[Item], known: dict[Key, Json]) -> None:
@@ -221,22 +234,27 @@ class ClassicReplica(Replica):
         take_state(replica.state, _events(shown, "state"))
         self._check_start(room, _events(shown, "timeline"), replica.state)
         take_state(replica.state, _events(shown, "timeline"))
+        limited = shown.get("timeline", {}).get("limited", False)
+        self.check_edits(room, _events(shown, "timeline"), limited=limited)
         self.merge_timeline(room_id, shown.get("timeline", {}), may_repeat=False)
         for event in _events(shown, "ephemeral"):
             if event["type"] == "m.receipt":
                 replica.take_receipts(event["content"], self.user)
             elif event["type"] == "m.typing":
                 replica.typing = set(event["content"]["user_ids"])
+        counts = shown.get("unread_notifications", {})
+        replica.unread = counts.get("notification_count", replica.unread)
         for event in _events(shown, "account_data"):
             if event["type"] == ACCOUNT_DATA:
                 replica.account_data = event["content"]
 
     def _check_start(self, room: Room, events: Sequence[Json], state: dict[Key, Json]) -> None:
-        """`state` is that before the first of the events, unless some in between are hidden."""
-        shown = room.visible(self.user)[-len(events) :] if events else []
-        places = [room.items.index(item) for item in shown]
-        if places and places[-1] - places[0] == len(places) - 1:
-            check_state(self.user, shown[0].before.values(), state)
+        """`state` is that before the first of the events."""
+        place = len(room.items)
+        for event in reversed(events):
+            place = _place_before(room, place, event)
+        if events:
+            check_state(self.user, room.items[place].before.values(), state)
 
     def _take_left(self, room_id: str, shown: Json) -> None:
         replica = self.known(room_id)
@@ -308,6 +326,9 @@ class SlidingReplica(Replica):
             replica.state.clear()
             self._receipts_before[room_id] = dict(self.truth.rooms[room_id].receipts)
         take_state(replica.state, shown.get("required_state", []))
+        replica.unread = shown.get("notification_count", replica.unread)
+        limited, room = shown.get("limited", False), self.truth.rooms[room_id]
+        self.check_edits(room, shown.get("timeline", []), limited=limited)
         timeline = {
             "events": shown.get("timeline", []),
             "limited": shown.get("limited", False) or shown.get("initial", False),
@@ -330,6 +351,17 @@ class SlidingReplica(Replica):
             for event in events:
                 if event["type"] == ACCOUNT_DATA:
                     self.known(room_id).account_data = event["content"]
+
+
+def _place_before(room: Room, place: int, event: Json) -> int:
+    """Where an event from the server happened: the last such place before another."""
+    for earlier in reversed(range(place)):
+        item = room.items[earlier]
+        if item.is_shown_as(event, pruned=False) or (
+            item.redacted_by is not None and item.is_shown_as(event, pruned=True)
+        ):
+            return earlier
+    raise AssertionError(f"this never happened: {event}")
 
 
 def _events(shown: Json, part: str) -> list[Json]:

@@ -27,6 +27,12 @@ class Item:
     redacted_by: "Item | None" = None
 
     @property
+    def edits(self) -> str:
+        """The ID of the event that it edits."""
+        relation = (self.content or {}).get("m.relates_to", {})
+        return str(relation["event_id"]) if relation.get("rel_type") == "m.replace" else ""
+
+    @property
     def after(self) -> Mapping[Key, "Item"]:
         """The state after it."""
         if self.state_key is None:
@@ -118,6 +124,27 @@ class Room:
             later = self.items[place:]
             return any(membership(item.after, user) == "join" for item in later)
         return setting == "invited" and member == "invite"
+
+    def newest_edit(self, user: str, event_id: str) -> Item | None:
+        """The newest edit of a message by its sender that a user may see and nobody redacted."""
+        target = next((item for item in self.items if item.event_id == event_id), None)
+        if target is None or target.redacted_by is not None or target.edits:
+            return None
+        for place, item in reversed(list(enumerate(self.items))):
+            same = item.edits == event_id and item.sender == target.sender
+            if same and item.redacted_by is None and self.may_see(user, place):
+                return item
+        return None
+
+    def all_is_read(self, user: str) -> bool:
+        """Whether nobody else did anything since what a user has read last."""
+        read = {self.receipts.get(user), self.private_receipts.get(user)}
+        for item in reversed(self.items):
+            if item.event_id and item.event_id in read:
+                return True
+            if item.sender != user:
+                break
+        return False
 
     def visible(self, user: str) -> list[Item]:
         """Everything that a user may see now, until they were last in the room.

@@ -23,6 +23,7 @@ from chat.services.sync.sliding.connections import Known
 from chat.services.sync.sliding.room_list import Chosen, Relevant, summaries
 from chat.services.sync.sliding.wish import MEMBER, RoomWish, Wish
 from chat.services.sync.timeline import Shown, Window
+from chat.services.unread import Counts, total
 from chat.storage import events, sliding, state, sync
 from chat.storage.engine import Transaction
 from chat.storage.rooms import LocalMember
@@ -354,7 +355,7 @@ class Telling:
         fields: dict[str, bytes] = {}
         if window is not None:
             self._add_events(fields, task, window, members)
-        if not (fields or task.initial or self._marks_differ(task)):
+        if not (fields or task.initial or self._marks_differ(task) or self._may_have_read(task)):
             return None
         if window is not None:
             self._add_names(fields, task, window, told)
@@ -366,6 +367,15 @@ class Telling:
 
     def _marks_differ(self, task: Task) -> bool:
         return task.sent is not None and task.sent.is_dm != self._is_direct(task)
+
+    def _may_have_read(self, task: Task) -> bool:
+        """Whether the user's own receipts may have changed the numbers of unread notifications."""
+        span = task.span
+        return (
+            span is not None
+            and task.member.membership == "join"
+            and span.has_receipt_of(self._user_id)
+        )
 
     def _add_events(
         self, fields: dict[str, bytes], task: Task, window: Window, members: Sequence[Shown]
@@ -424,6 +434,10 @@ class Telling:
         stamp = told.bump(task, window)
         if stamp:
             fields["bump_stamp"] = b"%d" % stamp
+        unread = told.unread.get(task.member.room)
+        if unread is not None:
+            fields["notification_count"] = b"%d" % unread.n
+            fields["highlight_count"] = b"%d" % unread.h
 
     # how the rooms stand with the connection now
 
@@ -484,6 +498,7 @@ class _Few:
         user_id = renamed[0].member.user_id if renamed else ""
         self.heroes = _heroes(tx, server, nameless, user_id)
         self._bumps = self._read_bumps(here)
+        self.unread = _unread(tx, server, here)
 
     def _is_renamed(self, task: Task) -> bool:
         window = self._found.get(task.member.room)
@@ -507,6 +522,15 @@ class _Few:
             return task.member.pos
         last = 0 if window is None else _last_bump(window)
         return last or self._bumps.get(task.member.room, 0)
+
+
+def _unread(tx: Transaction, server: Server, here: Sequence[Task]) -> dict[int, Counts]:
+    """The numbers of unread notifications of rooms in which they may have changed."""
+    spans = [task.span for task in here if task.span is not None]
+    if not spans:
+        return {}
+    counted = extras.unread_counts(tx, server, here[0].member.user_id, spans)
+    return {room: total(of_room) for room, of_room in counted.items()}
 
 
 def _last_bump(window: Window) -> int:
