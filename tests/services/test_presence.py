@@ -344,8 +344,7 @@ def test_a_batch_takes_the_same_statements_for_any_number_of_devices(
     alice: Person, server: Server
 ) -> None:
     signs = [
-        Sign(f"@user{number}:a.example", "PHONE", 1000, 2000, State.ONLINE)
-        for number in range(50)
+        Sign(f"@user{number}:a.example", "PHONE", 1000, 2000, State.ONLINE) for number in range(50)
     ]
     with statements(server.store) as seen:
         server.store.write(lambda tx: stored.take(tx, signs))

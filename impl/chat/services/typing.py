@@ -1,8 +1,8 @@
 """Typing notices: who is typing in a room right now.
 
-A notice ends when its user says so, sends a message or is out of the room, and else after its timeout: a timer of the
-worker that set it ends all notices whose time is over, so also those of a worker that died. They
-are written in batches (notices.py).
+A notice ends when its user says so, sends a message or is out of the room, and else after its
+timeout: a timer of the worker that set it ends all notices whose time is over, so also those of a
+worker that died. They are written in batches (notices.py).
 
 Spec: client-server-api/#typing-notifications
 """

@@ -284,9 +284,7 @@ def test_what_is_remembered_is_forgotten_when_the_state_changes(server: Server) 
 def test_a_second_writer_sees_the_state_of_the_first(server: Server) -> None:
     """Two writers on one database stand for two workers."""
     room_id = a_room(server, member(BOB, "join"))
-    other = type(server.writer)(
-        server.store, server.name, server.key, server.clock, server.caches
-    )
+    other = type(server.writer)(server.store, server.name, server.key, server.clock, server.caches)
     draft = Draft(room_id, BOB, "m.room.message", {"body": "hello"})
     other.append(draft)
     server.writer.append(replace(member(BOB, "ban", ALICE), room_id=room_id))

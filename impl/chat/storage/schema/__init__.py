@@ -31,7 +31,6 @@ __all__ = [
     "accounts",
     "column_types",
     "company",
-    "company",
     "encryption",
     "events",
     "graph",
