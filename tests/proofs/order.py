@@ -18,6 +18,7 @@ import itertools  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import random  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
@@ -266,6 +267,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--only", choices=("ordered", "dropped", "unordered"))
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers end with this process
     runs = {"ordered": "late", "dropped": "late,drop", "unordered": "unordered"}
     wrong = 0
     with running_postgres(FAST.replace(CONNECTIONS, MANY_CONNECTIONS)) as cluster:

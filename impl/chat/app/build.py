@@ -22,7 +22,7 @@ from chat.services.accounts.last_seen import LastSeen
 from chat.services.clock import SystemClock
 from chat.services.leases import Leases
 from chat.services.media.files import MediaStore
-from chat.services.notifier import Notifier
+from chat.services.notifier import Bus, Notifier
 from chat.services.ratelimit import RateLimits, SharedCounts, configured
 from chat.services.rooms.kept import kept_lists
 from chat.services.rooms.writer import Writer
@@ -63,6 +63,15 @@ def application(config: Config) -> Application:
     return Application(wsgi, server.notifier.close, close)
 
 
+def _bus(config: Config) -> Bus | None:
+    """Redis, where the configuration wants it for several processes."""
+    if not config.redis.enabled or config.database.single_process:
+        return None
+    from chat.services.redis_bus import RedisBus  # noqa: PLC0415 - few need its memory
+
+    return RedisBus(config.redis, config.server_name)
+
+
 def make_server(config: Config) -> Server:
     """The record of this process's server: the database locked where it takes one process only,
     and the change log followed from now on. Raises start.StartError.
@@ -73,7 +82,7 @@ def make_server(config: Config) -> Server:
     store.remember_in(caches)
     unsafe.spoil_log(store)
     clock = SystemClock()
-    notifier = Notifier(store)
+    notifier = Notifier(store, _bus(config))
     notifier.start()
     leases = Leases(store)
     counts = None if store.exclusive else SharedCounts(store, clock, leases)

@@ -286,6 +286,24 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redis:
+    """Where workers on PostgreSQL wake each other; without it PostgreSQL itself does that."""
+
+    enabled: bool = key(Flag(), "Use Redis.", default=False)
+    host: str = key(Text(), "Name or address.", default="localhost")
+    port: int = key(Number(minimum=1, maximum=65535), "TCP port.", default=6379)
+    path: Path | None = key(File(), "Unix socket in place of host and port.", default=None)
+    password: str | None = key(SECRET, "Password.", default=None)
+    password_path: Path | None = key(File(), "File with the password.", default=None)
+    dbid: int | None = key(Number(), "Number of the database.", default=None)
+    use_tls: bool = key(Flag(), "Connect by TLS.", default=False)
+    certificate_file: Path | None = key(File(), "Our certificate.", default=None)
+    private_key_file: Path | None = key(File(), "Its key.", default=None)
+    ca_file: Path | None = key(File(), "Certificates to trust; else the system's.", default=None)
+    ca_path: Path | None = key(File(), "Folder of certificates to trust.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeLog:
     """How much is kept of the order in which things changed; older tokens cost a sync more."""
 
@@ -483,6 +501,7 @@ class Config:
         default={"name": "sqlite3", "args": {"database": "homeserver.db"}},
     )
     caches: Caches = key(Section(Caches), "Memory for caches.", default={})
+    redis: Redis = key(Section(Redis), "Announcements between workers by Redis.", default={})
     change_log: ChangeLog = key(
         Section(ChangeLog), "What syncs and workers follow; not of Synapse.", default={}
     )
@@ -841,7 +860,6 @@ WITHOUT_EFFECT = {
     "outbound_federation_restricted_to": "any worker does any work",
     "presence_router": "modules of Synapse's cannot be loaded",
     "pusher_instances": "any worker does any work",
-    "redis": "PostgreSQL connects the workers",
     "run_background_tasks_on": "any worker does any work",
     "start_pushers": "any worker does any work",
     "stats": "statistics are computed when asked for",

@@ -1,10 +1,10 @@
 """Who has to be woken: the recent part of the change log, in memory.
 
 For each room and each user, the last position of a change that concerns them, and the last changes
-themselves (`tail`). So a sync learns
-without SQL that nothing changed for its user, and otherwise waits until something does. Changes
-arrive from this process right after their commit (`Store.publish`), and from other processes by
-following the log in the database, announced by NOTIFY and looked at once a second anyway.
+themselves (`tail`). So a sync learns without SQL that nothing changed for its user, and otherwise
+waits until something does. Changes arrive from this process right after their commit
+(`Store.publish`), and from other processes by following the log in the database, announced by
+NOTIFY or Redis and looked at once a second anyway.
 
 `position` is how far the log is known here without a gap: everything up to it has been recorded, so
 it is a valid sync token for whoever finds nothing new.
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from typing import Protocol
 
 from chat.services import metrics
 from chat.services.connection import ClientConnection
@@ -32,6 +33,16 @@ ANNOUNCE_S = 0.02  # at most one announcement in this time
 PAGE = 1_000
 LOOKS = 1_000  # syncs that share one look at the log
 REMEMBERED = 200_000  # rooms and users whose last change is kept
+
+
+class Bus(Protocol):
+    """How processes tell each other that something was committed: a `Store`, or Redis."""
+
+    def announce(self, channel: str, *, here: bool = False) -> None:
+        """Tell the other processes, with `here` this one as well."""
+
+    def await_announcement(self, channel: str, timeout_s: float) -> bool:
+        """Wait until another process announces; False when none did in time."""
 
 
 Listener = Callable[[LoggedChange | None], None]
@@ -52,8 +63,9 @@ class _Waiter:
 class Notifier:
     """Tells what changed since a position, and wakes who waits for it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, bus: Bus | None = None) -> None:
         self._store = store
+        self._bus: Bus = bus or store
         self._guard = threading.Lock()
         self._last: dict[Name, int] = {}
         self._waiters: dict[Name, set[_Waiter]] = {}
@@ -91,7 +103,7 @@ class Notifier:
                 self._wake(waiter)
         if self._threads:
             try:
-                self._store.announce(CHANNEL, here=True)  # so that the follower ends
+                self._bus.announce(CHANNEL, here=True)  # so that the follower ends
             except DATABASE_ERRORS as error:
                 log.warning("the log follower ends late", extra={"error": str(error)})
         for thread in self._threads:
@@ -223,7 +235,7 @@ class Notifier:
             self._committed.wait()
             self._committed.clear()
             try:
-                self._store.announce(CHANNEL)
+                self._bus.announce(CHANNEL)
             except DATABASE_ERRORS as error:
                 log.warning("announcing changes failed", extra={"error": str(error)})
             time.sleep(ANNOUNCE_S)
@@ -231,7 +243,7 @@ class Notifier:
     def _follow(self) -> None:
         while not self._closed:
             try:
-                self._store.await_announcement(CHANNEL, POLL_S)
+                self._bus.await_announcement(CHANNEL, POLL_S)
                 self.catch_up()
             except DATABASE_ERRORS as error:
                 log.warning("following the change log failed", extra={"error": str(error)})
