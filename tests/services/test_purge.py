@@ -419,3 +419,26 @@ def test_a_room_with_forks_stays_sound_whatever_is_cut_off(server: Server, seed:
         assert [one for one in before if one in after] == after
         assert state_at(server, room.room_id, alice) == state
         assert sound(server)
+
+
+def test_what_related_to_early_events_goes_with_them(server: Server) -> None:
+    alice = a_person(server, "alice")
+    room_id = alice.creates()
+    root = alice.says(room_id, "root")
+
+    def reply() -> str:
+        relation = {"rel_type": "m.thread", "event_id": root}
+        return alice.sends(room_id, "m.room.message", {"body": "x", "m.relates_to": relation})
+
+    early = [reply() for _ in range(3)]
+    alice.sends(
+        room_id,
+        "m.reaction",
+        {"m.relates_to": {"rel_type": "m.annotation", "event_id": early[0], "key": "+"}},
+    )
+    purge.history_before(server, room_id, alice.says(room_id, "the first that stays"))
+    reply()
+    purge_history(server)
+    assert sound(server)
+    count = "SELECT t.replies, m.replies FROM thread t JOIN thread_member m ON m.room = t.room"
+    assert server.store.read(lambda tx: tx.rows(count)) == [(1, 1)]

@@ -87,4 +87,4 @@ def test_a_message_without_relation_costs_no_statement(server: Server, alice: Pe
     alice.says(room, "warm")
     with statements(server.store) as seen:
         alice.says(room, "hello")
-    assert [sql for sql in seen if "relation" in sql or "thread" in sql] == []
+    assert [sql for sql in seen if "relation" in sql or "INTO thread" in sql] == []

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chat.storage import graph, requests, rooms, search
+from chat.storage import graph, relations, requests, rooms, search
 from chat.storage.engine import Transaction
 from chat.storage.graph import Missing
 from chat.storage.schema import metadata
@@ -233,6 +233,8 @@ def cut_slice(tx: Transaction, found: Cut) -> bool:
         limit=SLICE,
     )
     if not rows:
+        if relations.forget_some_before(tx, found.room, found.depth, SLICE):
+            return True
         return _look_through(tx, found, room.main_line)
     tx.do("DELETE FROM event_missing WHERE ev = ANY(:evs)", evs=[ev for ev, _ in rows])
     delete_events(tx, [ev for ev, state_key in rows if state_key is None])

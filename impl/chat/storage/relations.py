@@ -5,6 +5,7 @@ one in `m.relates_to`. Redacted events have no row. `thread` and `thread_member`
 Spec: client-server-api/#forming-relationships-between-events
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -156,6 +157,47 @@ def _remove_reply(tx: Transaction, reply: Relation) -> None:
             pos=newest[2],
             **key,
         )
+
+
+def forget_some_before(tx: Transaction, room: int, depth: int, limit: int) -> bool:
+    """Drop up to `limit` relations of events before a depth; whether there were any."""
+    rows = tx.rows(
+        "SELECT parent_id, rel_type, depth, pos, sender FROM relation"
+        " WHERE room = :room AND depth < :depth LIMIT :limit",
+        room=room,
+        depth=depth,
+        limit=limit,
+    )
+    if not rows:
+        return False
+    tx.do(
+        "DELETE FROM relation WHERE (room, parent_id, rel_type, depth, pos) IN"
+        " (SELECT w.room, w.parent_id, w.rel_type, w.depth, w.pos FROM ROWS(:rows AS room bigint,"
+        " parent_id text, rel_type text, depth bigint, pos bigint) w)",
+        rows=[(room, *row[:4]) for row in rows],
+    )
+    replies: list[tuple[str, ...]] = [(row[0], row[4]) for row in rows if row[1] == THREAD]
+    _count_less(tx, room, "thread", Counter(key[:1] for key in replies))
+    _count_less(tx, room, "thread_member", Counter(replies))
+    return True
+
+
+def _count_less(
+    tx: Transaction, room: int, table: str, gone: Mapping[tuple[str, ...], int]
+) -> None:
+    """Take replies off a table that counts them by root, or by root and user."""
+    names = ("root_id", "user_id")[: len(next(iter(gone), ()))]
+    same = " AND ".join(f"{table}.{name} = w.{name}" for name in names)
+    columns = ", ".join(f"{name} text" for name in names)
+    rows: list[list[str | int]] = [[*key, n] for key, n in gone.items()]
+    if rows:
+        tx.do(
+            f"UPDATE {table} SET replies = {table}.replies - w.n"  # noqa: S608 - names of ours
+            f" FROM ROWS(:rows AS {columns}, n int) w WHERE {table}.room = :room AND {same}",
+            room=room,
+            rows=rows,
+        )
+        tx.do(f"DELETE FROM {table} WHERE room = :room AND replies <= 0", room=room)  # noqa: S608 - names of ours
 
 
 def note_related(tx: Transaction, levels: Mapping[int, int]) -> None:
