@@ -37,7 +37,6 @@ from bench.world import User, World, room_path, sync_target, text  # noqa: E402
 
 from chat.app.unsafe import LOG_VARIABLE  # noqa: E402
 from chat.config.model import Database  # noqa: E402
-from chat.storage.faults import INCREMENT, SEQUENCE  # noqa: E402
 from chat_testing.databases import FAST, running_postgres  # noqa: E402
 from chat_testing.running import SHARED_SECRET, RunningServer, running_server  # noqa: E402
 
@@ -218,8 +217,6 @@ def faulty(faults: str):
 
 def run(database: Database, faults: str, options: argparse.Namespace) -> Outcome:
     """Write and follow on a server of its own, and compare."""
-    with psycopg2.connect(**connection_args(database)) as connection:
-        connection.cursor().execute(f"CREATE SEQUENCE {SEQUENCE} INCREMENT {INCREMENT}")
     section = {"name": database.name, "args": database.args}
     with faulty(faults), running_server(section, options.workers) as server:
         if faults not in server.log:

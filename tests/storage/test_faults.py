@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import psycopg2
 import pytest
 
-from chat.config.model import Database
 from chat.storage import faults, streams
 from chat.storage.engine import PostgresStore, Transaction
 from chat.storage.positions import Position
@@ -32,13 +30,8 @@ def test_late_commits_sleep_with_their_positions(postgres_store: PostgresStore) 
 
 
 def test_without_order_a_later_position_can_be_seen_first(
-    postgres_store: PostgresStore, postgres_database: Database
+    postgres_store: PostgresStore,
 ) -> None:
-    args = {k: v for k, v in postgres_database.args.items() if not k.startswith("cp_")}
-    with psycopg2.connect(**args) as connection:
-        connection.cursor().execute(
-            f"CREATE SEQUENCE {faults.SEQUENCE} INCREMENT {faults.INCREMENT}"
-        )
     faults.install(postgres_store, ["unordered"])
     seen: list[int] = []
 

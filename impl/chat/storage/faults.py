@@ -2,45 +2,63 @@
 
 late        commits are held back after their positions were taken: 10 ms on average, most of them
             hardly, one in fifteen for 50 to 200 ms
-unordered   as `late`, and positions are taken from a sequence, so they become visible in any order
+unordered   as `late`, and positions are given out without a lock until the commit
 drop        every third announcement to the other processes is lost
 """
 
 import itertools
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from chat.storage.engine import PostgresStore, _PostgresTransaction
-from chat.storage.positions import Pending, Position
-from chat.storage.prepared import Text
+from chat.storage.engine import (
+    PostgresStore,
+    Store,
+    Transaction,
+    _NumberBlocks,
+    _PostgresTransaction,
+)
+from chat.storage.positions import Position
+from chat.storage.prepared import PreparedStatements, Text
 
 LATE_S = 0.2
 RARELY = 20  # the higher, the fewer commits are held back for long
 DROPPED = 3  # one of so many announcements
-SEQUENCE = "test_unordered"  # made by the proof, with this increment
-INCREMENT = 1_000
 
 
 class _Late(_PostgresTransaction):
+    holds_positions = False
+
+    def positions(self, count: int) -> Sequence[Position]:
+        self.holds_positions = True
+        return super().positions(count)
+
     def commit(self) -> None:
-        if self._positions.count:
+        if self.holds_positions:
             self._deferred.append(Text(f"SELECT pg_sleep({LATE_S} * random() ^ {RARELY})".encode()))
         super().commit()
 
 
 class _Unordered(_Late):
-    def positions(self, count: int) -> Sequence[Position]:
-        taken = self._positions.count
-        if not taken:
-            self.do("SELECT set_config('chat.base', nextval(:name)::text, false)", name=SEQUENCE)
-        self._positions.count += count
-        return [Pending(self._positions, taken + i) for i in range(1, count + 1)]
+    def __init__(
+        self,
+        store: Store,
+        connection: Any,
+        begin: str,
+        blocks: _NumberBlocks,
+        prepared: PreparedStatements,
+    ) -> None:
+        super().__init__(store, connection, begin, blocks, prepared)
+        self._store = store
 
-    def commit(self) -> None:
-        super().commit()
-        if self._positions.base is not None:
-            last = self._positions.base + self._positions.count
-            with self._cursor.connection.cursor() as cursor:
-                cursor.execute("UPDATE stream SET head = greatest(head, %s)", (last,))
+    def positions(self, count: int) -> Sequence[Position]:
+        def take(tx: Transaction) -> int:
+            row = tx.row("UPDATE stream SET head = head + :n RETURNING head", n=count)
+            assert row is not None
+            return int(row[0])
+
+        self.holds_positions = True
+        last = self._store.write(take)  # a transaction of its own: its lock ends here
+        return range(last - count + 1, last + 1)
 
 
 def install(store: PostgresStore, faults: Collection[str]) -> None:
