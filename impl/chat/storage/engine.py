@@ -39,6 +39,7 @@ import secrets
 import select
 import sqlite3
 import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
@@ -673,6 +674,7 @@ class SqliteStore(Store):
         sqlalchemy.event.listen(engine, "begin", _begin_immediate)
         super().__init__(engine)
         self._gathering: Gathering[_Job[Any]] = Gathering(self._write_jobs, GROUP)
+        self._writing = threading.Lock()  # held while a group is written, and to close
         self._writer: sqlite3.Connection | None = None
         self._commit_pool: gevent.threadpool.ThreadPool | None = None
         self._long_pool: gevent.threadpool.ThreadPool | None = None
@@ -762,14 +764,15 @@ class SqliteStore(Store):
         return job.result  # type: ignore[return-value]  # no error: the work's own result
 
     def _write_jobs(self, jobs: list[_Job[Any]]) -> None:
-        connection = self._writer_connection()
-        try:
-            self._write_group(connection, jobs)
-        except sqlite3.Error:
-            # One of them broke the whole transaction, or the commit failed: each by itself.
-            interruptions = [self._write_alone(connection, job) for job in jobs]
-            for interruption in filter(None, interruptions):
-                raise interruption from None
+        with self._writing:
+            connection = self._writer_connection()
+            try:
+                self._write_group(connection, jobs)
+            except sqlite3.Error:
+                # One of them broke the whole transaction, or the commit failed: each by itself.
+                interruptions = [self._write_alone(connection, job) for job in jobs]
+                for interruption in filter(None, interruptions):
+                    raise interruption from None
 
     def _writer_connection(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -836,11 +839,12 @@ class SqliteStore(Store):
         return self._long_pool
 
     def close(self) -> None:
+        with self._writing:  # to close a connection at work ends the process
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
         if self._long_pool is not None:
             self._long_pool.kill()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
         if self._commit_pool is not None:
             self._commit_pool.kill()
         super().close()
