@@ -27,13 +27,13 @@ _decode = msgspec.json.decode
 
 
 def check(tx: Transaction, room: int, draft: Draft, unwritten: Mapping[str, Event]) -> None:
-    """Refuse a draft whose relation is not allowed to it, under the room's lock.
+    """Refuse a message whose relation is not allowed to it, under the room's lock.
 
     `unwritten`: accepted events that are not stored yet, by ID; redacted ones among them are not
     told apart. Raises DuplicateAnnotation, and Unknown for a thread that cannot be.
     """
     relation = relation_of(draft.content)
-    if relation is None:
+    if relation is None or draft.state_key is not None:
         return
     if relation.rel_type == ANNOTATION and relation.key is not None:
         _check_first(tx, room, draft, unwritten)
