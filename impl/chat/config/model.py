@@ -357,9 +357,7 @@ class CacheAutotuning:
         size(), "Resident memory of a worker above which its caches are made smaller."
     )
     target_cache_memory_usage_bytes: int = key(size(), "Down to this.")
-    min_cache_ttl_ms: int = key(
-        duration(), "What was used within this time stays.", default="30s"
-    )
+    min_cache_ttl_ms: int = key(duration(), "What was used within this time stays.", default="30s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
