@@ -18,11 +18,21 @@ API = Path(__file__).resolve().parents[1] / "generated" / "openapi.yaml"
 def main() -> int:
     """Run the checks that are asked for; the exit status is 0 when all are kept."""
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
-    parser.add_argument("--url", default="http://127.0.0.1:8008", help="the server's base URL")
+    parser.add_argument(
+        "--url",
+        default="http://127.0.0.1:8008",
+        help="the server's base URL; several, with commas, are its nodes",
+    )
     parser.add_argument("--secret", help="its registration_shared_secret")
     parser.add_argument("--only", default="", help="a regular expression for topic or promise")
     parser.add_argument(
         "--matrix", action="store_true", help="print operation × outcome; an empty cell fails"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="fail unless each client that made many requests was served by so many workers",
     )
     parser.add_argument(
         "--limited", action="store_true", help="the checks for a server with tight rate limits"
@@ -42,11 +52,20 @@ def main() -> int:
     if not checks:
         parser.error(f"no check matches {wish.only!r}")
     contract = Contract.load(API)
-    wire = Wire(wish.url.rstrip("/"), contract)
+    wire = Wire([url.rstrip("/") for url in wish.url.split(",")], contract)
     failed = run(checks, World(wire, wish.secret))
+    if wish.workers:
+        failed += print_spread(wire, wish.workers)
     if wish.matrix:
         failed += print_matrix(wire, contract)
     return 1 if failed else 0
+
+
+def print_spread(wire: Wire, wanted: int) -> int:
+    """Print how clients were spread over workers; how many were served by too few."""
+    narrow = wire.spread.narrow(wanted)
+    print("", *wire.spread.lines(wanted), *(f"FAILED  {line}" for line in narrow), sep="\n")
+    return len(narrow)
 
 
 def print_matrix(wire: Wire, contract: Contract) -> int:

@@ -4,13 +4,15 @@ import hashlib
 import hmac
 import itertools
 import json
+import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.runner.contract import Contract
 from conformance.runner.exchange import Exchange, Request, path_of, send
+from conformance.runner.spread import Spread
 
 V3 = "/_matrix/client/v3"
 ELSEWHERE = ("/_", "/.", "/health", "/openapi.yaml", "/docs")
@@ -21,16 +23,26 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Wire:
-    """The way to the server: sends, checks each answer against the contract, keeps a record."""
+    """The way to the server: sends, checks each answer against the contract, keeps a record.
 
-    url: str
+    Each request has a connection of its own, to any of the server's addresses.
+    """
+
+    urls: Sequence[str]
     contract: Contract
     record: list[Exchange] = field(default_factory=list)
+    spread: Spread = field(default_factory=Spread)
+
+    @property
+    def url(self) -> str:
+        """One of the addresses."""
+        return self.urls[0]
 
     def send(self, request: Request, *, cut: bool = False) -> Exchange:
         """Send a request. Raises StepFailed where the answer is not described in the API."""
-        exchange = send(self.url, request, cut=cut)
+        exchange = send(random.choice(self.urls), request, cut=cut)
         self.record.append(exchange)
+        self.spread.note(exchange)
         self.contract.check(exchange)
         return exchange
 

@@ -233,7 +233,7 @@ def main() -> int:
     wish = parser.parse_args()
     document = yaml.load(API.read_text(encoding="utf-8"), yaml.CSafeLoader)
     contract = Contract(copy.deepcopy(document))
-    world = World(Wire(wish.url.rstrip("/"), contract), wish.secret)
+    world = World(Wire([wish.url.rstrip("/")], contract), wish.secret)
     started = time.monotonic()
     totals: Counter[str] = Counter()
     filled: list[str] = []

@@ -135,7 +135,7 @@ def broken(_world: Any) -> None:
 
 
 def test_a_broken_promise_is_named_with_its_exchange(capsys: pytest.CaptureFixture[str]) -> None:
-    wire = clients.Wire("http://127.0.0.1:1", None)
+    wire = clients.Wire(["http://127.0.0.1:1"], None)
     promises = [(kept, "A promise that is kept."), (broken, "A promise that is broken.")]
     checks = [run.Check("seats", function, promise) for function, promise in promises]
     assert run.run(checks, clients.World(wire, "")) == 1
@@ -149,6 +149,6 @@ def test_a_broken_promise_is_named_with_its_exchange(capsys: pytest.CaptureFixtu
 
 
 def test_no_answer_is_a_failure() -> None:
-    wire = clients.Wire("http://127.0.0.1:1", None)
+    wire = clients.Wire(["http://127.0.0.1:1"], None)
     with pytest.raises(exchanges.StepFailed, match="no answer"):
         clients.Client(wire).get("/sync")

@@ -60,7 +60,7 @@ def application(config: Config) -> Application:
         server.limits.close()
         server.store.close()
 
-    return Application(wsgi, server.notifier.close, close)
+    return Application(unsafe.name_worker(wsgi), server.notifier.close, close)
 
 
 def _bus(config: Config) -> Bus | None:

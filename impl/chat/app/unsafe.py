@@ -6,8 +6,8 @@ They are on only where the environment says so, and then every start says so in 
 
 import logging
 import os
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 import gevent
 from gevent.event import AsyncResult
@@ -16,7 +16,10 @@ from chat.storage import faults
 from chat.storage.engine import PostgresStore, Store, Transaction
 
 T = TypeVar("T")
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 VARIABLE = "CHAT_TEST_ACKNOWLEDGE_BEFORE_COMMIT"
+NAME_VARIABLE = "CHAT_TEST_NAME_WORKERS"
+WORKER_HEADER = "X-Chat-Worker"
 LOG_VARIABLE = "CHAT_TEST_LOG_FAULTS"  # their names, with commas
 COMMIT_TAKES_S = 0.05
 
@@ -51,6 +54,22 @@ def for_writer(store: Store) -> Store:
         return store
     log.critical("events are acknowledged before they are durable", extra={"because": VARIABLE})
     return cast(Store, _Hasty(store))
+
+
+def name_worker(wsgi: Wsgi) -> Wsgi:
+    """The application itself, or where a test asks for it one whose answers name their worker."""
+    if not os.environ.get(NAME_VARIABLE):
+        return wsgi
+    log.critical("answers name their worker", extra={"because": NAME_VARIABLE})
+    name = (WORKER_HEADER, str(os.getpid()))
+
+    def named(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return wsgi(
+            environ,
+            lambda status, headers, *more: start_response(status, [*headers, name], *more),
+        )
+
+    return named
 
 
 def spoil_log(store: Store) -> None:

@@ -1,19 +1,28 @@
 """Run a command against a server of its own, which ends with it.
 
-    python -m chat_testing.against [--database postgres] [--workers 2] -- COMMAND …
+    python -m chat_testing.against [--database postgres] [--workers 2] [--nodes 2] -- COMMAND …
 
-In the command, URL and SECRET stand for the server's address and registration_shared_secret.
+In the command, URL and SECRET stand for the server's address, or those of its nodes with commas,
+and registration_shared_secret.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from chat.app.unsafe import NAME_VARIABLE
 from chat_testing.databases import running_postgres
-from chat_testing.running import FOR_CONFORMANCE, SHARED_SECRET, running_server, tight_limits
+from chat_testing.running import (
+    FOR_CONFORMANCE,
+    SHARED_SECRET,
+    another_node,
+    running_server,
+    tight_limits,
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,6 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m chat_testing.against", description=__doc__)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--workers", type=int, default=1, help="of a server on PostgreSQL")
+    parser.add_argument(
+        "--nodes", type=int, choices=(1, 2), default=1, help="servers, each with so many workers"
+    )
     parser.add_argument("--limited", action="store_true", help="with tight rate limits")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
@@ -29,13 +41,23 @@ def main(arguments: Sequence[str]) -> int:
             print("PostgreSQL is not installed", file=sys.stderr)
             return 1
         limits = tight_limits() if options.limited else {}
-        with running_server(database, options.workers, **FOR_CONFORMANCE, **limits) as server:
-            words = {"URL": server.url, "SECRET": SHARED_SECRET}
+        with ExitStack() as stack:
+            if options.nodes > 1:
+                os.environ[NAME_VARIABLE] = "1"
+            server = stack.enter_context(
+                running_server(database, options.workers, **FOR_CONFORMANCE, **limits)
+            )
+            nodes = [server]
+            if options.nodes > 1:
+                nodes.append(stack.enter_context(another_node(server, options.workers)))
+            words = {"URL": ",".join(node.url for node in nodes), "SECRET": SHARED_SECRET}
             command = [words.get(word, word) for word in options.command]
             status = subprocess.run(command, check=False).returncode
             if status:
-                print(f"the server's log:\n{server.log[-20_000:]}", file=sys.stderr)
-            server.stop()
+                for node in nodes:
+                    print(f"the server's log:\n{node.log[-20_000:]}", file=sys.stderr)
+            for node in nodes:
+                node.stop()
     return status
 
 

@@ -211,3 +211,22 @@ def prepared_server(folder: Path, workers: int, overrides: Mapping[str, Any]) ->
     path.write_text(yaml.safe_dump(configuration(port, overrides)), encoding="utf-8")
     environment = os.environ | {"CHAT_CONFIG": str(path), "WEB_CONCURRENCY": str(workers)}
     return RunningServer(folder, port, environment)
+
+
+@contextmanager
+def another_node(first: RunningServer, workers: int) -> Iterator[RunningServer]:
+    """A second server beside a running one: the same configuration and files, another port."""
+    folder = first.folder / "node"
+    folder.mkdir()
+    config = yaml.safe_load(first.config_path.read_text(encoding="utf-8"))
+    port = config["listeners"][0]["port"] = free_port()
+    path = first.folder / "node.yaml"  # relative paths in it mean the same
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    environment = first.environment | {"CHAT_CONFIG": str(path), "WEB_CONCURRENCY": str(workers)}
+    node = RunningServer(folder, port, environment, first.root)
+    node.start()
+    try:
+        yield node
+    finally:
+        if node.process.poll() is None:
+            node.kill()
