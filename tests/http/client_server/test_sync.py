@@ -76,7 +76,12 @@ def test_the_state_after_the_timeline_is_told_where_it_is_asked_for(
 ) -> None:
     room = alice.creates(name="Garden")
     _, answer = call("alice", "GET", "/sync", use_state_after="true")
-    assert set(answer["rooms"]["join"][room]) == {"timeline", "state_after", "summary"}
+    assert set(answer["rooms"]["join"][room]) == {
+        "timeline",
+        "state_after",
+        "summary",
+        "unread_notifications",
+    }
 
 
 def test_filters_are_taken_by_id_and_inline(call: Call, alice: Person) -> None:

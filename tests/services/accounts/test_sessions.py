@@ -233,10 +233,10 @@ class TestProfile:
         caller = caller_of(server, alice)
         profile.set_field(server, caller, ALICE, "displayname", {"displayname": "Alice"})
         profile.set_field(server, caller, ALICE, "org.example.x", {"org.example.x": [1]})
-        assert profile.get(server, ALICE) == {"displayname": "Alice", "org.example.x": [1]}
+        assert profile.get(server, None, ALICE) == {"displayname": "Alice", "org.example.x": [1]}
         profile.delete_field(server, caller, ALICE, "org.example.x")
         with pytest.raises(NotFound):
-            profile.get_field(server, ALICE, "org.example.x")
+            profile.get_field(server, None, ALICE, "org.example.x")
 
     @pytest.mark.parametrize(
         ("field", "body", "refusal"),
@@ -260,7 +260,7 @@ class TestProfile:
 
     def test_unknown_users_have_none(self, server):
         with pytest.raises(NotFound):
-            profile.get(server, "@nobody:a.example")
+            profile.get(server, None, "@nobody:a.example")
 
 
 class TestPasswordHashes:
