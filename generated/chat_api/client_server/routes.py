@@ -2013,7 +2013,7 @@ REDIRECT_TO_SSO = Operation(
     api="client-server",
     module="sso_login_redirect",
     method="GET",
-    paths=("/_matrix/client/v3/login/sso/redirect",),
+    paths=("/_matrix/client/v3/login/sso/redirect", "/_matrix/client/r0/login/sso/redirect"),
     request=sso_login_redirect.RedirectToSSORequest,
     parameters=(
         Parameter("redirectUrl", "query", "redirect_url"),

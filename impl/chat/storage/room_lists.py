@@ -25,6 +25,17 @@ def account_data_of(tx: Transaction, user_ids: Collection[str], kind: str) -> di
     return dict(rows)
 
 
+def global_account_data(tx: Transaction, user_id: str, kinds: Collection[str]) -> dict[str, str]:
+    """Type → content as JSON text, of those types of global account data that a user has."""
+    rows = tx.rows(
+        "SELECT type, content FROM account_data"
+        " WHERE user_id = :user_id AND room = 0 AND type = ANY(:kinds)",
+        user_id=user_id,
+        kinds=list(kinds),
+    )
+    return dict(rows)
+
+
 def joined_guests(tx: Transaction, room_id: str) -> list[str]:
     """The guest accounts of this server that are joined to a room."""
     rows = tx.rows(

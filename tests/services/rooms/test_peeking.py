@@ -173,3 +173,20 @@ def test_one_event_without_its_room(server: Server, alice: Caller, bob: Caller) 
     for caller, event_id in ((bob, said), (alice, "$nothing")):
         with pytest.raises(NotFound):
             peeking.event(server, caller, event_id)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("m.invite_permission_config", {"default_action": "block"}),
+        ("m.ignored_user_list", {"ignored_users": {"@alice:a.example": {}}}),
+    ],
+)
+def test_unwanted_invites_are_not_told(
+    server: Server, alice: Caller, bob: Caller, kind: str, content: dict[str, Any]
+) -> None:
+    create_room(server, alice, Wish(invited=[bob.user_id]))
+    account_data.put(server, bob.user_id, None, kind, content)
+    assert peeking.everything_now(server, bob, limit=1, archived=False).rooms == []
+    account_data.put(server, bob.user_id, None, kind, {})
+    assert len(peeking.everything_now(server, bob, limit=1, archived=False).rooms) == 1

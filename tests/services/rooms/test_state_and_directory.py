@@ -6,7 +6,7 @@ import pytest
 
 from chat.protocol.errors import AliasInUse, BadAlias, Forbidden, InvalidParam, NotFound
 from chat.services.caller import Caller
-from chat.services.rooms import directory, membership, state
+from chat.services.rooms import directory, membership, send, state
 from chat.services.rooms.create import Wish, create_room
 from chat.services.rooms.directory import PublicRoomsQuery
 from chat.services.server import Server
@@ -185,3 +185,27 @@ def test_publishing_takes_power(server: Server, alice: Caller, bob: Caller) -> N
     assert not directory.is_published(server, room_id)
     with pytest.raises(NotFound):
         directory.is_published(server, "!nowhere:a.example")
+
+
+def test_the_directory_forgets_what_is_redacted(server: Server, alice: Caller) -> None:
+    open_to_all = {"history_visibility": "world_readable"}
+    wish = Wish(published=True, initial_state=[(("m.room.history_visibility", ""), open_to_all)])
+    room_id = create_room(server, alice, wish)
+    old = state.put(server, alice, room_id, "m.room.topic", "", {"topic": "insult"})
+    name = state.put(server, alice, room_id, "m.room.name", "", {"name": "insult"})
+    state.put(server, alice, room_id, "m.room.topic", "", {"topic": "Leaves"})
+    visibility = state.put(
+        server, alice, room_id, "m.room.history_visibility", "", open_to_all | {"x": 1}
+    )
+    for number, event in enumerate((old, name, visibility)):
+        txn = send.txn(alice, f"/redact/{number}", str(number))
+        send.redact(server, alice, room_id, event.event_id, None, txn)
+    (room,) = directory.public_rooms(server, PublicRoomsQuery()).rooms
+    assert (room.name, room.topic, room.world_readable) == (None, "Leaves", True)
+
+
+def test_a_room_without_a_join_rule_is_for_the_invited(server: Server, alice: Caller) -> None:
+    rule = (("m.room.join_rules", ""), {})
+    create_room(server, alice, Wish(published=True, initial_state=[rule]))
+    (room,) = directory.public_rooms(server, PublicRoomsQuery()).rooms
+    assert room.join_rule == "invite"

@@ -190,3 +190,14 @@ def test_stored_filters_are_found_by_their_id(alice: Person) -> None:
     assert other
     with pytest.raises(NotFound):
         alice.query("none")
+
+
+def test_invites_that_are_not_wanted_wait_until_they_are(server: Server) -> None:
+    alice, bob = a_person(server, "alice"), a_person(server, "bob")
+    room_id = alice.creates("private_chat")
+    alice.invites(room_id, bob)
+    block = {"default_action": "block"}
+    account_data.put(server, bob.id, None, "m.invite_permission_config", block)
+    assert bob.asks()["invite"] == {}
+    account_data.put(server, bob.id, None, "m.invite_permission_config", {})
+    assert set(bob.asks()["invite"]) == {room_id}

@@ -36,7 +36,7 @@ def initial_sync(ctx: Context, request: InitialSyncRequest, /) -> InitialSyncRes
     )
     return InitialSyncResponse(
         end=found.end,
-        presence=[],
+        presence=[Raw(event) for event in found.presence],
         rooms=[_room(room) for room in found.rooms],
         account_data=[Raw(event) for event in found.account_data],
     )

@@ -423,6 +423,8 @@ class Arrival:
         if auth_rules.redaction_applies(redaction, target, found.get, self._rules):
             self._redactions.append((target_id, redaction.event_id))
             self._set_room(self.room._replace(redactions=self.room.redactions + 1))
+            if target.is_state and self._opened.event(target.key) == target:
+                self._derived.redact(self.room, target)
 
     # --- writing ---
 

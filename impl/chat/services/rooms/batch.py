@@ -120,8 +120,10 @@ class Batch:
         redacted = self._redacted(room, event)
         self._take(room, event, txn)
         if redacted is not None:
-            self._redactions.append((redacted, event.event_id))
+            self._redactions.append((redacted.event_id, event.event_id))
             room.room = room.room._replace(redactions=room.room.redactions + 1)
+            if redacted.is_state and room.event(redacted.key) == redacted:
+                self._derived.redact(room.room, redacted)
         return event
 
     def sent(self, txn: Txn) -> Event | None:
@@ -164,8 +166,8 @@ class Batch:
             reference_hashes=hashes,
         )
 
-    def _redacted(self, room: OpenRoom, redaction: Event) -> str | None:
-        """The ID of the event that a redaction of ours takes effect on."""
+    def _redacted(self, room: OpenRoom, redaction: Event) -> Event | None:
+        """The event that a redaction of ours takes effect on."""
         if redaction.type != "m.room.redaction" or redaction.redacts is None:
             return None
         target = self._events.get(redaction.redacts) or _stored(self._tx, room, redaction.redacts)
@@ -173,7 +175,7 @@ class Batch:
             return None
         if target.sender != redaction.sender:
             _check_may_redact(room, redaction.sender)
-        return target.event_id
+        return target
 
     def _take(self, room: OpenRoom, event: Event, txn: Txn | None) -> None:
         before = room.room
@@ -210,6 +212,7 @@ class Batch:
         if not self._rows:
             return []
         self._flush_state()
+        self._derived.flush(self._tx)
         writes = writes_of(self._tx, [self._accepted(row) for row in self._rows])
         opened = list(self._rooms.values())
         rooms.move(self._tx, [room.room for room in opened])
@@ -237,7 +240,6 @@ class Batch:
         steps = [step._replace(k=ks[key]) for step, key in self._steps]
         state.advance(self._tx, steps, imported)
         self._flush_auth({step.ev: step.k for step in steps})
-        self._derived.flush(self._tx)
 
     def _flush_auth(self, k_of: Mapping[int, int]) -> None:
         cited = {one for of_event in self._cited.values() for one in of_event}

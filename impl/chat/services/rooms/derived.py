@@ -4,6 +4,7 @@ from typing import Any
 
 from chat.protocol.event import Event, StateKey
 from chat.protocol.identifiers import ServerName
+from chat.protocol.redaction import redact
 from chat.storage import rooms
 from chat.storage.engine import Transaction
 from chat.storage.rooms import LocalMember, Room
@@ -84,6 +85,13 @@ class Derived:
         elif (field := _SUMMARY.get(key[0])) is not None and key[1] == "":
             value = None if event is None else (summary_field(event) or ("", None))[1]
             self._summaries.setdefault(room.room, {})[field[0]] = value
+
+    def redact(self, room: Room, event: Event) -> None:
+        """The event of a current entry is redacted: the summary has what is left of it."""
+        content = redact(event.pdu, event.rules)["content"]
+        field = summary_value(event.type, event.state_key, content)
+        if field is not None:
+            self._summaries.setdefault(room.room, {})[field[0]] = field[1]
 
     def _take_member(
         self, room: Room, user_id: str, previous: Event | None, event: Event | None, ev: int

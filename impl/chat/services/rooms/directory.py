@@ -50,7 +50,7 @@ class PublicRoom:
     topic: str | None
     canonical_alias: str | None
     avatar_url: str | None
-    join_rule: str | None
+    join_rule: str
     room_type: str | None
     world_readable: bool
     guest_can_join: bool
@@ -317,7 +317,7 @@ def _shown(summary: Summary) -> PublicRoom:
         topic=summary.topic,
         canonical_alias=summary.canonical_alias,
         avatar_url=summary.avatar_url,
-        join_rule=summary.join_rule,
+        join_rule=summary.join_rule or "invite",  # one that is not told would mean public
         room_type=summary.room_type,
         world_readable=summary.history_visibility == "world_readable",
         guest_can_join=summary.guest_access == "can_join",

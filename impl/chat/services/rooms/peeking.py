@@ -13,11 +13,13 @@ from chat.protocol.errors import Forbidden, NotFound
 from chat.services import push_rules
 from chat.services.caller import Caller
 from chat.services.connection import ClientConnection
-from chat.services.rooms import history, shown, state
+from chat.services.rooms import history, preferences, shown, state
+from chat.services.rooms.preferences import Preferences
 from chat.services.rooms.shown import Moment
 from chat.services.rooms.visibility import View, memberships_at, view
 from chat.services.server import Server
-from chat.services.sync.query import parse_token
+from chat.services.sync import presence, since
+from chat.services.sync.query import EVERYTHING, Query, parse_token
 from chat.services.sync.request import MAX_WAIT_MS
 from chat.storage import account_data, events, room_lists, rooms, streams
 from chat.storage.engine import Transaction
@@ -102,6 +104,7 @@ class Everything(NamedTuple):
 
     rooms: list[RoomNow]
     account_data: list[bytes]
+    presence: list[bytes]
     end: str
 
 
@@ -119,18 +122,35 @@ def everything_now(
         members = [one for one in rooms.memberships(tx, caller.user_id, kinds) if not one.forgotten]
         if not members:
             raise NotFound("There is nothing yet")
-        found = [_room_of(tx, server, caller, member, each) for member in members]
-        own = _account_data(tx, caller, account_data.GLOBAL)
-        return Everything([one for one in found if one is not None], own, _token(streams.head(tx)))
+        wishes = preferences.of(tx, caller.user_id)
+        found = [_room_of(tx, server, caller, member, wishes, each) for member in members]
+        return Everything(
+            [one for one in found if one is not None],
+            _account_data(tx, caller, account_data.GLOBAL),
+            _presence(tx, server, caller),
+            _token(streams.head(tx)),
+        )
 
     return server.store.read(work)
 
 
+def _presence(tx: Transaction, server: Server, caller: Caller) -> list[bytes]:
+    query = Query(caller, None, EVERYTHING, presence=server.config.presence.enabled)
+    return presence.events(tx, server, since.present(tx, server, caller.user_id), query)
+
+
 def _room_of(
-    tx: Transaction, server: Server, caller: Caller, member: LocalMember, limit: int
+    tx: Transaction,
+    server: Server,
+    caller: Caller,
+    member: LocalMember,
+    wishes: Preferences,
+    limit: int,
 ) -> RoomNow | None:
     if member.membership == "invite":
         rows = list(events.by_numbers(tx, [member.ev]).values())
+        if wishes.blocks_invites or rows[0].sender in wishes.ignored:
+            return None
         (invite,) = shown.show(tx, server.sync.events, caller, member.room_id, rows)
         return RoomNow(member.room_id, "invite", False, [], "", "", [], [], invite)
     try:

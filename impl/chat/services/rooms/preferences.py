@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from chat.protocol.errors import InviteBlocked
 from chat.storage import room_lists
@@ -12,25 +12,40 @@ INVITE_PERMISSION = "m.invite_permission_config"
 IGNORED_USERS = "m.ignored_user_list"
 
 
+class Preferences(NamedTuple):
+    """Whom a user ignores, and whether they want no invites at all."""
+
+    ignored: frozenset[str]
+    blocks_invites: bool
+
+
+def of(tx: Transaction, user_id: str) -> Preferences:
+    """What a user has set, by one statement."""
+    kinds = (IGNORED_USERS, INVITE_PERMISSION)
+    found = room_lists.global_account_data(tx, user_id, kinds)
+    ignored, permission = (json.loads(found.get(kind, "{}")) for kind in kinds)
+    return Preferences(_ignored(user_id, ignored), _blocks(permission))
+
+
 def ignored_users(tx: Transaction, user_id: str) -> frozenset[str]:
     """Whom a user ignores; never themselves. Spec: client-server-api/#ignoring-users"""
-    content = _contents(tx, [user_id], IGNORED_USERS).get(user_id, {})
+    return of(tx, user_id).ignored
+
+
+def check_invitable(tx: Transaction, user_ids: Collection[str]) -> None:
+    """Raises InviteBlocked where one of the users wants no invites.
+
+    Spec: client-server-api/#invite-permission
+    """
+    found = room_lists.account_data_of(tx, user_ids, INVITE_PERMISSION)
+    if any(_blocks(json.loads(content)) for content in found.values()):
+        raise InviteBlocked("An invited user accepts no invites")
+
+
+def _ignored(user_id: str, content: dict[str, Any]) -> frozenset[str]:
     ignored = content.get("ignored_users")
     return frozenset(ignored) - {user_id} if isinstance(ignored, dict) else frozenset()
 
 
-def who_block_invites(tx: Transaction, user_ids: Collection[str]) -> set[str]:
-    """Those of the users who want no invites at all. Spec: client-server-api/#invite-permission"""
-    contents = _contents(tx, user_ids, INVITE_PERMISSION)
-    return {user for user, content in contents.items() if content.get("default_action") == "block"}
-
-
-def check_invitable(tx: Transaction, user_ids: Collection[str]) -> None:
-    """Raises InviteBlocked where one of the users wants no invites."""
-    if who_block_invites(tx, user_ids):
-        raise InviteBlocked("An invited user accepts no invites")
-
-
-def _contents(tx: Transaction, user_ids: Collection[str], kind: str) -> dict[str, dict[str, Any]]:
-    found = room_lists.account_data_of(tx, user_ids, kind)
-    return {user_id: json.loads(content) for user_id, content in found.items()}
+def _blocks(content: dict[str, Any]) -> bool:
+    return content.get("default_action") == "block"

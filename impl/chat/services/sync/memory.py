@@ -32,6 +32,7 @@ class UserRooms:
 
     joined: dict[int, str]  # number → ID
     ignored: frozenset[str]
+    blocks_invites: bool
     as_of: int
 
 

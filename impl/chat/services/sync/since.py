@@ -12,18 +12,17 @@ import msgspec
 from msgspec.structs import replace
 
 from chat.services.log_tail import Tail
-from chat.services.rooms import client_events
+from chat.services.rooms import client_events, preferences
 from chat.services.server import Server
 from chat.services.sync.memory import SyncMemory, UserRooms
 from chat.services.sync.query import Query
-from chat.storage import account_data, events, rooms, state, streams, sync
+from chat.storage import events, rooms, state, streams, sync
 from chat.storage.engine import Transaction
 from chat.storage.events import EventRow
 from chat.storage.rooms import LocalMember
 from chat.storage.streams import Kind, LoggedChange
 from chat.storage.sync import StateSpan
 
-IGNORED_USERS = "m.ignored_user_list"
 OUTSIDE = frozenset({"leave", "ban"})
 LOOKS_BACK = 8  # of a user's membership events before a token
 
@@ -202,7 +201,7 @@ def _present(tx: Transaction, server: Server, user_id: str) -> tuple[Plan, list[
     members = rooms.memberships(tx, user_id)
     user = UserRooms(
         {member.room: member.room_id for member in members if member.membership == "join"},
-        _ignored(tx, user_id),
+        *preferences.of(tx, user_id),
         head,
     )
     _remember(server.sync, user_id, user)
@@ -213,13 +212,6 @@ def _remember(memory: SyncMemory, user_id: str, user: UserRooms) -> None:
     known = memory.users.get(user_id)
     if known is None or known.as_of <= user.as_of:
         memory.users.put(user_id, user)
-
-
-def _ignored(tx: Transaction, user_id: str) -> frozenset[str]:
-    text = account_data.get(tx, user_id, account_data.GLOBAL, IGNORED_USERS)
-    content = {} if text is None else msgspec.json.decode(text)
-    ignored = content.get("ignored_users")
-    return frozenset(ignored) - {user_id} if isinstance(ignored, dict) else frozenset()
 
 
 def _with_rooms(
@@ -243,7 +235,7 @@ def _with_rooms(
         joined=[span for span in spans if span.changes != () or span.whole]
         + _fresh_spans(tx, plan, fresh, known_stays),
         left=[left_span(member, known_stays[member.room], since) for member in outside],
-        invites=unignored(tx, [m for m in new if m.membership == "invite"], plan.user.ignored),
+        invites=wanted_invites(tx, [m for m in new if m.membership == "invite"], plan.user),
         knocks=[m for m in new if m.membership == "knock"],
     )
 
@@ -400,11 +392,16 @@ def left_span(member: LocalMember, stay: Stay, since: int) -> Span:
     )
 
 
-def unignored(
-    tx: Transaction, members: Sequence[LocalMember], ignored: frozenset[str]
+def wanted_invites(
+    tx: Transaction, members: Sequence[LocalMember], user: UserRooms
 ) -> list[LocalMember]:
-    """Invites, without those from users who are ignored."""
-    if not members or not ignored:
+    """Invites, without those from users who are ignored; none where none are wanted.
+
+    Spec: client-server-api/#ignoring-users, #invite-permission
+    """
+    if user.blocks_invites:
+        return []
+    if not members or not user.ignored:
         return list(members)
     rows = events.by_numbers(tx, [member.ev for member in members])
-    return [member for member in members if rows[member.ev].sender not in ignored]
+    return [member for member in members if rows[member.ev].sender not in user.ignored]

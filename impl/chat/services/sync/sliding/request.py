@@ -157,8 +157,8 @@ def _looking(tx: Transaction, server: Server, known: Known, wish: Wish, plan: Pl
 
 
 def _chosen(tx: Transaction, server: Server, known: Known, wish: Wish, plan: Plan) -> Chosen:
-    user_id, ignored = wish.caller.user_id, plan.user.ignored
-    return Chooser(tx, server, user_id, ignored, known.rooms, plan.head).choose(wish.rules)
+    user_id = wish.caller.user_id
+    return Chooser(tx, server, user_id, plan.user, known.rooms, plan.head).choose(wish.rules)
 
 
 def _told(

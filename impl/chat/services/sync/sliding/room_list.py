@@ -11,6 +11,7 @@ import msgspec
 from chat.services.rooms import client_events
 from chat.services.server import Server
 from chat.services.sync import since
+from chat.services.sync.memory import UserRooms
 from chat.services.sync.sliding.wish import Filters, ListWish, RoomWish, Rules
 from chat.storage import rooms, sliding, sync
 from chat.storage.engine import Transaction
@@ -182,14 +183,14 @@ class Chooser:
         tx: Transaction,
         server: Server,
         user_id: str,
-        ignored: frozenset[str],
+        user: UserRooms,
         sent: Collection[int],
         head: int,
     ) -> None:
         self._tx = tx
         self._server = server
         self._user_id = user_id
-        self._ignored = ignored
+        self._user = user
         self._sent = sent
         self._head = head
         self._known = room_list(tx, server, user_id, head)
@@ -229,12 +230,9 @@ class Chooser:
     def _may_see(self, member: LocalMember) -> bool:
         """Whether the user is in the room, is asked to be, or was in it and knows it."""
         if member.membership == "invite":
-            return not self._is_ignored(member)
+            return bool(since.wanted_invites(self._tx, [member], self._user))
         here = member.membership in HERE
         return here or member.room in self._known.removed or member.room in self._sent
-
-    def _is_ignored(self, member: LocalMember) -> bool:
-        return bool(self._ignored) and not since.unignored(self._tx, [member], self._ignored)
 
     def _listed(self) -> list[int]:
         """All rooms that a list may have, in their order: that with the newest event first."""
