@@ -27,9 +27,11 @@ from chat.protocol import (
     filters,
     globs,
     identifiers,
+    presence,
     property_paths,
     push_rules,
     redaction,
+    relations,
     signatures,
     state_resolution,
     uia,
@@ -77,6 +79,7 @@ NAMES = st.sampled_from(
         *("join_authorised_via_users_server", "users_default", "unsigned", "hashes", "sha256"),
         *("conditions", "kind", "key", "pattern", "is", "value", "actions", "set_tweak", "enabled"),
         *("override", "content", "room", "sender", "underride", "rule_id", "types", "limit"),
+        *("m.relates_to", "rel_type", "event_id", "m.new_content"),
         *("event_fields", "rooms", "not_types", "timeline", "state", "type", "state_key"),
         *(USER, "@bob:other.net", "m.room.name", "example.org", "ed25519:1"),
     ]
@@ -197,9 +200,9 @@ def _resolve(given: Hostile) -> Any:
 
 
 def _push(given: Hostile) -> Any:
-    rules = push_rules.compile_rules(
+    rules = push_rules.compile_ruleset(
         {"override": [given.obj, {"conditions": given.value}, {**given.obj, "actions": []}]}
-    )
+    ).rules
     event = push_rules.PushEvent(_trusted(given.event, given.rules), 2, 0, lambda _: 50)
     rule = push_rules.evaluate(rules, event, given.text)
     for one in rules:
@@ -344,6 +347,7 @@ TARGETS: dict[str, T] = {
         h.obj, [property_paths.parse_path(h.text), ("content", "a"), ("users",)]
     ),
     "push_rules.compile_rules": _push,
+    "push_rules.compile_ruleset": _push,
     "push_rules.evaluate": _push,
     "push_rules.default_rules": lambda h: push_rules.compile_rules(
         push_rules.default_rules(h.text)
@@ -403,6 +407,11 @@ TARGETS: dict[str, T] = {
     "uia.is_complete": lambda h: uia.is_complete([["a", h.text]], (h.text,)),
     "uia.advance": lambda h: uia.advance([["a", h.text]], ("a",), h.text),
     "uia.challenge": lambda h: uia.challenge(h.text, [["a"]], (h.text,), h.obj),
+    "relations.relation_of": lambda h: relations.relation_of({"m.relates_to": h.obj, **h.obj}),
+    "relations.may_replace": lambda h: relations.may_replace(h.text, None, h.obj),
+    "presence.situation": lambda h: presence.situation(
+        [presence.Device(presence.State.ONLINE, len(h.text), by_hand=False)], len(h.text), 5
+    ),
     "globs.Glob": lambda h: (
         globs.Glob(h.text).matches(h.text),
         globs.Glob(h.text).matches_words(h.text),
