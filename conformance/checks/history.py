@@ -220,3 +220,32 @@ def check_context_is_filtered(world: World) -> None:
     assert answer["event"]["event_id"] == sent[0]
     assert [event["type"] for event in answer["events_before"]] == ["m.room.create"]
     assert answer["events_after"] == []
+
+
+def check_age_and_membership(world: World) -> None:
+    """Events in pages tell their age and what the reader was in the room at that time."""
+    alice, bob = world.user("alice"), world.user("bob")
+    room = alice.create_room(preset="public_chat")
+    before = alice.send(room, "Before")
+    bob.join(room)
+    alice.send(room, "After")
+    after, join, earlier = bob.history(room, limit=3)
+    assert earlier["event_id"] == before
+    memberships = [one["unsigned"]["membership"] for one in (earlier, join, after)]
+    assert memberships == ["leave", "join", "join"]
+    assert all(0 <= one["unsigned"]["age"] < 60_000 for one in (earlier, join, after))
+    assert bob.event(room, before)["unsigned"]["membership"] == "leave"
+
+
+def check_ignored_users_in_history(world: World) -> None:
+    """What ignored users say is left out of pages; the state that they set is not."""
+    alice, bob = world.user("alice"), world.user("bob")
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    said = alice.send(room, "Blah")
+    named = alice.set_state(room, "m.room.name", {"name": "Kitchen"})
+    body: Json = {"ignored_users": {alice.user_id: {}}}
+    bob.put("/user/{}/account_data/m.ignored_user_list", bob.user_id, body=body).ok()
+    seen = [event["event_id"] for event in bob.history(room)]
+    assert named in seen
+    assert said not in seen

@@ -400,3 +400,44 @@ def check_power_to_kick_lifts_no_ban(world: World) -> None:
     answer = helper.put(path, room, banned.user_id, body={"membership": "leave"})
     answer.refused(403, "M_FORBIDDEN")
     assert owner.members(room)[banned.user_id] == "ban"
+
+
+def check_blocked_invites_are_not_told(world: World) -> None:
+    """An invite from before the user blocked invites is told by no sync until they are wanted."""
+    owner, user = world.user(), world.user()
+    path = "/user/{}/account_data/m.invite_permission_config"
+    room = owner.create_room(invite=[user.user_id])
+    user.put(path, user.user_id, body=BLOCK).ok()
+    since = user.sync()
+    assert "invite" not in since.get("rooms", {})
+    assert owner.members(room)[user.user_id] == "invite"
+    user.put(path, user.user_id, body={}).ok()
+    assert room in user.sync()["rooms"]["invite"]
+
+
+def check_guests_have_to_leave(world: World) -> None:
+    """When a room takes guests no longer, those in it are out, and others stay."""
+    access = "m.room.guest_access"
+    for way in ("state", "redaction"):
+        owner, guest, user = world.user("owner"), world.guest(), world.user()
+        room = owner.create_room(preset="public_chat")
+        welcome = owner.set_state(room, access, {"guest_access": "can_join"})
+        for one in (guest, user):
+            one.post("/rooms/{}/join", room).ok()
+        if way == "state":
+            owner.set_state(room, access, {"guest_access": "forbidden"})
+        else:
+            owner.put("/rooms/{}/redact/{}/{}", room, welcome, "t", body={}).ok()
+        members = owner.members(room)
+        assert (members[guest.user_id], members[user.user_id]) == ("leave", "join")
+        guest.post("/rooms/{}/join", room).refused(403, "M_GUEST_ACCESS_FORBIDDEN")
+
+
+def check_outsiders_learn_of_no_ban(world: World) -> None:
+    """Who is outside does not learn from an unban whether somebody is banned."""
+    alice, bob, room = public_room(world)
+    banned = world.user("banned")
+    alice.ban(room, banned)
+    for user in (banned, alice):
+        answer = bob.post("/rooms/{}/unban", room, body={"user_id": user.user_id})
+        answer.refused(403, "M_FORBIDDEN")

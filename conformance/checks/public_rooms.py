@@ -119,3 +119,22 @@ def check_unknown_page(world: World) -> None:
     """A page token that the server never gave out is refused."""
     answer = world.user().post("/publicRooms", body={"since": "made-up"})
     answer.refused(400, "M_INVALID_PARAM")
+
+
+def check_redacted_name_is_not_listed(world: World) -> None:
+    """A name that was redacted is in the directory no more."""
+    user, name = world.user(), world.name("rude")
+    room = user.create_room(visibility="public")
+    event_id = user.set_state(room, "m.room.name", {"name": name})
+    assert [entry["room_id"] for entry in named(user, name)] == [room]
+    user.put("/rooms/{}/redact/{}/{}", room, event_id, "t", body={}).ok()
+    assert named(user, name) == []
+
+
+def check_join_rule_is_told(world: World) -> None:
+    """A room without a join rule is listed as one for the invited."""
+    user, name = world.user(), world.name("kitchen")
+    state = [{"type": "m.room.join_rules", "content": {}}]
+    user.create_room(visibility="public", name=name, initial_state=state)
+    (entry,) = named(user, name)
+    assert entry["join_rule"] == "invite"

@@ -91,3 +91,29 @@ def check_redaction_reaches_sync(world: World) -> None:
     bob.put(REDACT, room, event_id, "t", body={}).ok()
     (event,) = alice.sync(since)["rooms"]["join"][room]["timeline"]["events"]
     assert (event["type"], event["redacts"]) == ("m.room.redaction", event_id)
+
+
+def check_redaction_as_a_message(world: World) -> None:
+    """In every version a redaction can be sent like any event, naming its target in its content."""
+    alice, bob = world.user("alice"), world.user("bob")
+    offered = alice.get("/capabilities").ok()["capabilities"]["m.room_versions"]["available"]
+    for version in offered:
+        room = alice.create_room(preset="public_chat", room_version=version)
+        bob.join(room)
+        target = bob.send(room, "Wrong room")
+        alice.send_event(room, "m.room.redaction", {"redacts": target, "reason": "Rude"})
+        shown = bob.event(room, target)
+        assert shown["content"] == {}
+        because = shown["unsigned"]["redacted_because"]
+        assert because["redacts"] == because["content"]["redacts"] == target
+        assert because["content"]["reason"] == "Rude"
+
+
+def check_redaction_of_nothing(world: World) -> None:
+    """A redaction that names no event of the room is refused, however it is sent."""
+    alice, _, room = shared_room(world)
+    path = "/rooms/{}/send/m.room.redaction/{}"
+    alice.put(path, room, "t1", body={"reason": "Rude"}).refused(400, "M_BAD_JSON")
+    elsewhere = alice.send(alice.create_room(), "Elsewhere")
+    for target in ("$nothing", elsewhere):
+        alice.put(path, room, "t2", body={"redacts": target}).refused(404, "M_NOT_FOUND")
